@@ -1,0 +1,114 @@
+//! A trained adapter as the box takes it: `adapter.gguf` and `manifest.json` in one folder.
+
+use crate::{
+    convert::{Architecture, convert},
+    samples,
+};
+use clap::Args;
+use contract::{
+    answer::ReviewState,
+    ids::Department,
+    manifest::{AdapterManifest, ManifestFormat},
+    sample::Sample,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{File, create_dir_all},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+#[derive(Args)]
+pub struct Package {
+    /// PEFT folder with adapter_config.json and adapter_model.safetensors.
+    peft: PathBuf,
+    /// Folder to write; made if it is not there.
+    out: PathBuf,
+    /// The samples that it was trained from. Counted per department are those that training has used:
+    /// the PEFT folder's trained_ids.json names them.
+    #[arg(long)]
+    samples: PathBuf,
+    #[arg(long)]
+    department: String,
+    #[arg(long)]
+    id: String,
+    #[arg(long = "adapter-version")]
+    version: String,
+    /// The base model's GGUF file that it was trained on.
+    #[arg(long)]
+    base: PathBuf,
+    /// llama, qwen2, qwen3 or gemma3.
+    #[arg(long, value_parser = |word: &str| word.parse::<Architecture>().map_err(|e| e.to_string()))]
+    architecture: Architecture,
+    /// Attention heads and key-value heads; for llama only.
+    #[arg(long, num_args = 2, value_names = ["HEADS", "KV_HEADS"])]
+    heads: Option<Vec<u32>>,
+    #[arg(long)]
+    license: String,
+    #[arg(long)]
+    note: String,
+}
+
+const ADAPTER_FILE: &str = "adapter.gguf";
+
+impl Package {
+    pub fn run(&self) -> Result<(), String> {
+        let department = Department::new(&self.department).ok_or("department is a code, such as internal")?;
+        let samples = self.trained_samples()?;
+        let mut trained_on = BTreeMap::new();
+        for sample in &samples {
+            *trained_on.entry(sample.department.to_string()).or_insert(0) += 1;
+        }
+        let reviewed = !samples.is_empty() && samples.iter().all(|sample| sample.review.by.is_some());
+        create_dir_all(&self.out).map_err(|e| format!("{}: {e}", self.out.display()))?;
+        let file = self.out.join(ADAPTER_FILE);
+        let heads = self.heads.as_ref().map(|heads| (heads[0], heads[1]));
+        let converted = convert(&self.peft, self.architecture, heads, &file).map_err(|e| engine::chain(&e))?;
+        let manifest = AdapterManifest {
+            format: ManifestFormat::V1,
+            id: self.id.clone(),
+            version: self.version.clone(),
+            department,
+            file: ADAPTER_FILE.to_owned(),
+            sha256: sha256(&file)?,
+            base_sha256: sha256(&self.base)?,
+            rank: converted.rank,
+            alpha: converted.alpha,
+            target_modules: converted.target_modules,
+            form_sha256: engine::form::fingerprint(),
+            trained_on,
+            review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
+            license: self.license.clone(),
+            note: self.note.clone(),
+        };
+        write(&self.out.join("manifest.json"), &manifest)?;
+        println!("{}: {} tensors, rank {}, {}", file.display(), converted.tensors, converted.rank, manifest.sha256);
+        Ok(())
+    }
+
+    fn trained_samples(&self) -> Result<Vec<Sample>, String> {
+        let path = self.peft.join("trained_ids.json");
+        let fault = |e: String| format!("{}: {e}", path.display());
+        let text = std::fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
+        let ids: BTreeSet<String> = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+        let mut trained = samples(&self.samples)?;
+        trained.retain(|sample| ids.contains(&sample.id));
+        if trained.len() == ids.len() {
+            Ok(trained)
+        } else {
+            Err(fault(format!("names {} samples, of which {} are in the samples file", ids.len(), trained.len())))
+        }
+    }
+}
+
+fn sha256(path: &Path) -> Result<String, String> {
+    engine::file_sha256(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn write(path: &Path, manifest: &AdapterManifest) -> Result<(), String> {
+    let mut text = serde_json::to_string_pretty(manifest).map_err(|e| e.to_string())?;
+    text.push('\n');
+    let written =
+        File::create(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(|e| format!("{}: {e}", path.display()))
+}

@@ -1,0 +1,355 @@
+//! The second opinion. An [`Answer`] cannot be built without its mandatory parts: the disclaimer, the label,
+//! at least one condition that cannot be excluded, and the provenance are types without an empty value.
+
+use crate::{
+    bounded::{List, Text},
+    ids::{Department, Lang, RequestId},
+    limits::*,
+    words::*,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub type Line = Text<LINE_CHARS_MAX>;
+pub type Lines<T> = List<T, ANSWER_LINES_MAX>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    pub v: V1,
+    #[serde(rename = "type")]
+    pub kind: AnswerType,
+    pub id: RequestId,
+    pub lang: Lang,
+    /// The department that answered; for `auto` the one that the box chose.
+    pub department: Department,
+    pub triage: Triage,
+    pub red_flags: Vec<RedFlag>,
+    pub cannot_exclude: AtLeastOne<Exclusion>,
+    pub possible_causes: List<Cause, CAUSES_MAX>,
+    pub suggested_checks: Lines<Check>,
+    pub medication_cautions: Lines<Caution>,
+    pub missing_information: Lines<Question>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abstained: Option<Abstained>,
+    pub uncertainty: Uncertainty,
+    pub provenance: Provenance,
+    pub disclaimer: Disclaimer,
+    pub ai_label: AiLabel,
+    pub review: Review,
+    /// Nothing reaches a patient before a clinician has accepted it: always null in a draft.
+    pub patient_text: Option<Line>,
+}
+
+/// A list that cannot be empty.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct AtLeastOne<T>(Vec<T>);
+
+impl<T> AtLeastOne<T> {
+    pub fn new(first: T, rest: impl IntoIterator<Item = T>) -> Self {
+        Self(std::iter::once(first).chain(rest).collect())
+    }
+    pub fn from_vec(entries: Vec<T>) -> Option<Self> {
+        if entries.is_empty() { None } else { Some(Self(entries)) }
+    }
+}
+
+impl<T> std::ops::Deref for AtLeastOne<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for AtLeastOne<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::from_vec(Vec::deserialize(d)?).ok_or_else(|| serde::de::Error::custom("at least one entry"))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for AtLeastOne<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("AtLeastOne{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "array", "minItems": 1, "items": generator.subschema_for::<T>()})
+    }
+}
+
+/// A danger that a rule saw; the model has no part in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RedFlag {
+    pub rule: String,
+    pub title: Bilingual,
+    pub must_not_miss: Vec<Disease>,
+    pub checks: Vec<Bilingual>,
+    pub urgency: Urgency,
+    pub source: String,
+    /// What in the case made the rule fire: finding codes, vitals, or the words of the complaint.
+    pub because: Vec<Line>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Disease {
+    pub name: Bilingual,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icd10: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    Rule,
+    Model,
+    /// The department's own standing exclusion: it holds when neither rule nor model names one.
+    Standing,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Exclusion {
+    pub condition: Line,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icd10: Option<String>,
+    pub because: Line,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_check: Option<Line>,
+    pub urgency: Urgency,
+    pub origin: Origin,
+    /// The rule's id where `origin` is `rule`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cause {
+    pub name: Line,
+    pub band: Band,
+    pub because: Line,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Band {
+    Likely,
+    Possible,
+    MustNotMiss,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    pub what: Line,
+    pub why: Line,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Caution {
+    pub drug: Line,
+    pub risk: Line,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Line>,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Question {
+    pub question: Line,
+    pub why: Line,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Abstained {
+    pub reason: AbstainReason,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AbstainReason {
+    /// This box has no adapter for the department: only rules and standing exclusions are given.
+    UnsupportedDepartment,
+    /// The engine gave nothing that could be used: only rules and standing exclusions are given.
+    NoModelOpinion,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Uncertainty {
+    pub level: UncertaintyLevel,
+    pub basis: UncertaintyBasis,
+    /// Mean natural logarithm of the probability of the model's own tokens; absent without a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_logprob: Option<f32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UncertaintyLevel {
+    Moderate,
+    High,
+}
+
+/// Not calibrated against outcomes, and named so that nobody takes it for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UncertaintyBasis {
+    UncalibratedLogprob,
+    RulesOnly,
+    Scripted,
+}
+
+/// Who made this answer, from what, and what went wrong on the way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Provenance {
+    #[serde(rename = "box")]
+    pub box_name: String,
+    pub daemon: String,
+    /// SHA-256 of the base model's file; absent when no model took part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterRef>,
+    pub rules: RulesRef,
+    pub degraded: Vec<Degraded>,
+    /// Model lines that were left out because they held a dose, a prescription or no meaning.
+    pub lines_dropped: u32,
+    pub timings: Timings,
+    /// The box's clock when the answer was written, in seconds since 1970; it may be wrong, nothing depends on it.
+    pub at_unix_s: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AdapterRef {
+    pub id: String,
+    pub version: String,
+    pub sha256: String,
+    /// Number of training samples per department.
+    pub trained_on: BTreeMap<String, u32>,
+    pub review: ReviewState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RulesRef {
+    pub version: String,
+    pub sha256: String,
+    pub review: ReviewState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewState {
+    NotPhysicianReviewed,
+    PhysicianReviewed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Degraded {
+    /// The test engine wrote the model's part. It is no opinion at all.
+    ScriptedEngine,
+    /// No working engine when the answer was due.
+    EngineDown,
+    /// The engine died on this case too often; it was taken away from it.
+    EngineCrashed,
+    /// The deadline came first.
+    Deadline,
+    /// A section of the form is empty or unusable.
+    FormIncomplete,
+    /// No adapter for the department on this box.
+    NoAdapter,
+    /// The case was longer than the model's context: its end was left out.
+    CaseCut,
+}
+
+/// Milliseconds of the box's monotonic clock, from the moment the request was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Timings {
+    pub queued_ms: u64,
+    pub first_section_ms: Option<u64>,
+    pub total_ms: u64,
+    pub tokens_read: u32,
+    pub tokens_written: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Review {
+    pub state: ReviewVerdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewVerdict {
+    Draft,
+}
+
+/// Constant texts as types: serialised in full, refused on reading when they differ.
+macro_rules! constant_text {
+    ($(#[$doc:meta])* $name:ident, $zh:literal, $en:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct $name;
+
+        impl $name {
+            pub const ZH: &'static str = $zh;
+            pub const EN: &'static str = $en;
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                Bilingual::new(Self::ZH, Self::EN).serialize(s)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = Bilingual::deserialize(d)?;
+                if text.zh == Self::ZH && text.en == Self::EN {
+                    Ok(Self)
+                } else {
+                    Err(serde::de::Error::custom(concat!("not the constant text of ", stringify!($name))))
+                }
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"const": {"zh": Self::ZH, "en": Self::EN}})
+            }
+        }
+    };
+}
+
+constant_text!(
+    /// Says who decides. Every answer carries it.
+    Disclaimer,
+    "本建议由AI辅助生成，最终决策权归执业医师所有。",
+    "This suggestion was generated with AI assistance; the final decision rests with the licensed physician."
+);
+constant_text!(
+    /// The explicit label of AI-generated content.
+    AiLabel,
+    "AI生成内容",
+    "AI-generated content"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_of_exclusions_does_not_exist() {
+        assert!(AtLeastOne::<u8>::from_vec(vec![]).is_none());
+        assert!(serde_json::from_str::<AtLeastOne<u8>>("[]").is_err());
+        assert_eq!(AtLeastOne::new(1, [2]).len(), 2);
+    }
+
+    #[test]
+    fn another_disclaimer_is_refused() {
+        let ours = serde_json::to_string(&Disclaimer).expect("serialises");
+        assert!(serde_json::from_str::<Disclaimer>(&ours).is_ok());
+        assert!(serde_json::from_str::<Disclaimer>(r#"{"zh":"放心用药","en":"trust me"}"#).is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! Strings and lists whose bounds stand in their type, so that whoever holds one need not check again.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::{borrow::Cow, fmt, ops::Deref};
+
+/// Free text of at most `MAX` characters. It may be clinical, so `Debug` shows its length only:
+/// clinical text must not reach a log by accident.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(transparent)]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    /// Refuses text that is too long or holds control characters other than tab and line breaks.
+    pub fn new(text: impl Into<String>) -> Result<Self, TextFault> {
+        let text = text.into();
+        if text.chars().count() > MAX {
+            return Err(TextFault::TooLong { chars_max: MAX });
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(TextFault::ControlCharacter);
+        }
+        Ok(Self(text))
+    }
+
+    /// Keeps what fits: for text of our own making, where a cut is better than a refusal.
+    pub fn cut(text: &str) -> Self {
+        Self(text.chars().filter(|c| !c.is_control()).take(MAX).collect())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextFault {
+    TooLong { chars_max: usize },
+    ControlCharacter,
+}
+
+impl fmt::Display for TextFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { chars_max } => write!(f, "text is longer than {chars_max} characters"),
+            Self::ControlCharacter => write!(f, "text holds a control character"),
+        }
+    }
+}
+
+impl std::error::Error for TextFault {}
+
+impl<const MAX: usize> Deref for Text<MAX> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> fmt::Debug for Text<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({} chars)", self.0.chars().count())
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(d)?).map_err(de::Error::custom)
+    }
+}
+
+impl<const MAX: usize> JsonSchema for Text<MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Text{MAX}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "maxLength": MAX})
+    }
+}
+
+/// A machine word: lower-case letters, digits, `_`, `-` and `.`; at most `MAX` bytes. Not clinical text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Code<const MAX: usize>(heapless::String<MAX>);
+
+impl<const MAX: usize> Code<MAX> {
+    pub fn new(word: &str) -> Option<Self> {
+        let fits =
+            !word.is_empty() && word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'));
+        if fits { heapless::String::try_from(word).ok().map(Self) } else { None }
+    }
+}
+
+impl<const MAX: usize> Deref for Code<MAX> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> fmt::Display for Code<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<const MAX: usize> fmt::Debug for Code<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Code<MAX> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let word = Cow::<str>::deserialize(d)?;
+        Self::new(&word).ok_or_else(|| de::Error::custom(format!("not a code of 1 to {MAX} of a-z 0-9 _ - .")))
+    }
+}
+
+impl<const MAX: usize> JsonSchema for Code<MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Code{MAX}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": 1, "maxLength": MAX, "pattern": "^[a-z0-9_.-]+$"})
+    }
+}
+
+/// A list of at most `MAX` entries, on the stack or inside its owner: no length to check, none to grow.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent, bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+pub struct List<T, const MAX: usize>(heapless::Vec<T, MAX>);
+
+impl<T, const MAX: usize> List<T, MAX> {
+    /// Takes entries until the list is full; what does not fit is left behind.
+    pub fn take_from(entries: impl IntoIterator<Item = T>) -> Self {
+        Self(entries.into_iter().take(MAX).collect())
+    }
+}
+
+impl<T, const MAX: usize> Default for List<T, MAX> {
+    fn default() -> Self {
+        Self(heapless::Vec::new())
+    }
+}
+
+impl<T, const MAX: usize> Deref for List<T, MAX> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T: fmt::Debug, const MAX: usize> fmt::Debug for List<T, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter()).finish()
+    }
+}
+
+impl<T: JsonSchema, const MAX: usize> JsonSchema for List<T, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("ListOf{MAX}{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "array", "maxItems": MAX, "items": generator.subschema_for::<T>()})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_count_characters_not_bytes() {
+        assert!(Text::<3>::new("胸口闷").is_ok());
+        assert_eq!(Text::<3>::new("胸口很闷"), Err(TextFault::TooLong { chars_max: 3 }));
+        assert_eq!(Text::<9>::new("a\u{0}b"), Err(TextFault::ControlCharacter));
+    }
+
+    #[test]
+    fn debug_of_clinical_text_hides_it() {
+        let text = Text::<20>::new("头痛三天").expect("fits");
+        assert_eq!(format!("{text:?}"), "Text(4 chars)");
+    }
+
+    #[test]
+    fn a_list_over_its_bound_is_refused() {
+        assert!(serde_json::from_str::<List<u8, 2>>("[1,2]").is_ok());
+        assert!(serde_json::from_str::<List<u8, 2>>("[1,2,3]").is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! Names of things. Two kinds of id never share a type.
+
+use crate::{bounded::Code, limits};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::Uuid;
+
+/// The tablet's own UUID for one consultation; the key of idempotence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub struct RequestId(#[schemars(with = "String", extend("format" = "uuid"))] pub Uuid);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A tablet's name: the last level of its topics, and the common name of its certificate.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TabletName(heapless::String<{ limits::ID_BYTES_MAX }>);
+
+impl TabletName {
+    pub fn new(name: &str) -> Option<Self> {
+        let fits =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        if fits { heapless::String::try_from(name).ok().map(Self) } else { None }
+    }
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TabletName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A department's code, such as `internal`. Known ones stand in [`DEPARTMENTS`].
+pub type Department = Code<{ limits::DEPARTMENT_BYTES_MAX }>;
+
+/// Departments that the contract knows, with their Chinese names. A box serves those that it has an adapter for;
+/// for the others it answers from the rules and says that it abstained. Anything else is `unknown_department`.
+pub const DEPARTMENTS: &[(&str, &str)] = &[
+    ("internal", "内科"),
+    ("obstetrics", "妇产科"),
+    ("pediatrics", "儿科"),
+    ("surgery", "外科"),
+    ("infectious", "感染科"),
+    ("emergency", "急诊科"),
+    ("ent", "耳鼻喉科"),
+    ("ophthalmology", "眼科"),
+    ("stomatology", "口腔科"),
+    ("dermatology", "皮肤科"),
+    ("psychiatry", "精神科"),
+    ("neurology", "神经科"),
+    ("orthopedics", "骨科"),
+    ("urology", "泌尿科"),
+    ("oncology", "肿瘤科"),
+    ("tcm", "中医科"),
+    ("rehabilitation", "康复科"),
+    ("general", "全科"),
+];
+
+/// Asks the box to choose the department itself.
+pub const DEPARTMENT_AUTO: &str = "auto";
+
+pub fn department_name_zh(code: &str) -> Option<&'static str> {
+    DEPARTMENTS.iter().find(|(known, _)| *known == code).map(|(_, zh)| *zh)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    #[default]
+    Zh,
+    En,
+}

@@ -1,0 +1,29 @@
+//! The words that tablets and the box say to each other: requests, replies, topics and every bound.
+//!
+//! No I/O and no clock here. `schema/` beside this crate holds the JSON Schema of each message,
+//! generated from these types; `golden/` holds one example of each, which must always parse.
+//!
+//! ```text
+//! tablet ── consult | resend ──────────────▶ consult/1/req/<tablet>
+//!        ◀─ accepted alert progress answer error ── consult/1/res/<tablet>
+//!        ── receipt ───────────────────────▶ consult/1/receipt/<tablet>
+//! box    ── status (retained, with a will) ▶ consult/1/box/status
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod bounded;
+pub mod case;
+pub mod ids;
+pub mod limits;
+pub mod manifest;
+pub mod reply;
+pub mod request;
+pub mod sample;
+pub mod schema;
+pub mod status;
+pub mod topic;
+pub mod words;
+
+/// Major version of the contract; it stands in every topic and in every message's `v`.
+pub const VERSION: u8 = 1;

@@ -1,0 +1,211 @@
+//! What the box sends to one tablet: `accepted`, `alert`, `progress`, `answer`, `error`.
+
+use crate::{
+    answer::{Answer, Line, RedFlag},
+    ids::RequestId,
+    words::*,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The request is on the box's disk and survives any crash from here on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Accepted {
+    pub v: V1,
+    #[serde(rename = "type")]
+    pub kind: AcceptedType,
+    pub id: RequestId,
+    /// How many cases are before this one.
+    pub queue: u32,
+    /// Estimate of the seconds until the answer; absent until the box has answered once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_s: Option<u32>,
+}
+
+/// A red flag fired. Sent at once, before the model has said anything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Alert {
+    pub v: V1,
+    #[serde(rename = "type")]
+    pub kind: AlertType,
+    pub id: RequestId,
+    pub triage: Triage,
+    pub red_flags: Vec<RedFlag>,
+}
+
+/// One finished section of the form, already filtered as in the answer. Not stored, and not repeated by `resend`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Progress {
+    pub v: V1,
+    #[serde(rename = "type")]
+    pub kind: ProgressType,
+    pub id: RequestId,
+    pub section: Section,
+    pub lines: Vec<Line>,
+}
+
+/// The sections of the form, in the order of the answer's fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    PossibleCauses,
+    CannotExclude,
+    SuggestedChecks,
+    MedicationCautions,
+    MissingInformation,
+}
+
+impl Section {
+    pub const ALL: [Self; 5] = [
+        Self::PossibleCauses,
+        Self::CannotExclude,
+        Self::SuggestedChecks,
+        Self::MedicationCautions,
+        Self::MissingInformation,
+    ];
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorReply {
+    pub v: V1,
+    #[serde(rename = "type")]
+    pub kind: ErrorType,
+    /// Absent when the message was so broken that its id could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RequestId>,
+    pub code: ErrorCode,
+    pub status: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+    pub message: Bilingual,
+    /// JSON pointer (RFC 6901) of the field at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// `false`: send the same id again later. `true`: stop.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    BadJson,
+    UnknownDepartment,
+    UnknownId,
+    IdConflict,
+    TooLarge,
+    UnsupportedVersion,
+    BadField,
+    Busy,
+}
+
+impl ErrorCode {
+    pub const ALL: [Self; 8] = [
+        Self::BadJson,
+        Self::UnknownDepartment,
+        Self::UnknownId,
+        Self::IdConflict,
+        Self::TooLarge,
+        Self::UnsupportedVersion,
+        Self::BadField,
+        Self::Busy,
+    ];
+
+    /// The HTTP status nearest in meaning, for developers who know those by heart.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadJson => 400,
+            Self::UnknownDepartment | Self::UnknownId => 404,
+            Self::IdConflict => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedVersion => 415,
+            Self::BadField => 422,
+            Self::Busy => 429,
+        }
+    }
+
+    /// Whether the tablet should stop sending this id.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Busy)
+    }
+
+    pub fn message(self) -> Bilingual {
+        let (zh, en) = match self {
+            Self::BadJson => ("消息不是有效的JSON", "the message is not valid JSON"),
+            Self::UnknownDepartment => ("不认识的科室", "unknown department"),
+            Self::UnknownId => ("本机没有这个编号的会诊", "this box knows no consultation with this id"),
+            Self::IdConflict => {
+                ("同一编号已有内容不同的会诊，保留先到的", "this id was used for another case; the first is kept")
+            }
+            Self::TooLarge => ("消息过大", "the message is too large"),
+            Self::UnsupportedVersion => ("不支持的协议版本，支持：1", "unsupported contract version; supported: 1"),
+            Self::BadField => ("字段有误", "a field is wrong"),
+            Self::Busy => ("排队已满，请稍后用同一编号重发", "the queue is full; send the same id again later"),
+        };
+        Bilingual::new(zh, en)
+    }
+}
+
+impl ErrorReply {
+    pub fn new(code: ErrorCode, id: Option<RequestId>) -> Self {
+        Self {
+            v: V1,
+            kind: ErrorType::Word,
+            id,
+            code,
+            status: code.status(),
+            retry_after_s: None,
+            message: code.message(),
+            pointer: None,
+            is_final: code.is_final(),
+        }
+    }
+}
+
+impl From<crate::request::Refusal> for ErrorReply {
+    fn from(refusal: crate::request::Refusal) -> Self {
+        let mut reply = Self::new(refusal.code, refusal.id);
+        reply.message.en = format!("{}: {}", reply.message.en, refusal.detail);
+        reply.message.zh = format!("{}：{}", reply.message.zh, refusal.detail);
+        Self { pointer: refusal.pointer, ..reply }
+    }
+}
+
+/// Any message on `consult/1/res/<tablet>`, for those who read them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    Accepted(Accepted),
+    Alert(Alert),
+    Progress(Progress),
+    Answer(Box<Answer>),
+    Error(ErrorReply),
+}
+
+impl Reply {
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(rename = "type")]
+            kind: String,
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        Ok(match head.kind.as_str() {
+            "accepted" => Self::Accepted(serde_json::from_slice(bytes)?),
+            "alert" => Self::Alert(serde_json::from_slice(bytes)?),
+            "progress" => Self::Progress(serde_json::from_slice(bytes)?),
+            "answer" => Self::Answer(serde_json::from_slice(bytes)?),
+            "error" => Self::Error(serde_json::from_slice(bytes)?),
+            other => return Err(serde::de::Error::custom(format!("unknown message type {other:?}"))),
+        })
+    }
+
+    pub fn id(&self) -> Option<RequestId> {
+        match self {
+            Self::Accepted(m) => Some(m.id),
+            Self::Alert(m) => Some(m.id),
+            Self::Progress(m) => Some(m.id),
+            Self::Answer(m) => Some(m.id),
+            Self::Error(m) => m.id,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `consult/1/box/status`: retained, and left as the will with the broker.
+
+use crate::words::{StatusType, V1};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BoxStatus {
+    pub v: V1,
+    #[serde(rename = "type")]
+    pub kind: StatusType,
+    pub state: BoxState,
+    /// Changes at each start of the daemon. A status with another boot and a lower connection is old news.
+    pub boot: String,
+    /// Counts the connections to the broker within this boot; a will of an earlier connection is ignored.
+    pub connection: u32,
+    /// Departments with a working adapter.
+    pub departments: Vec<String>,
+    /// Why the box is degraded; empty otherwise.
+    pub reasons: Vec<StatusReason>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxState {
+    Online,
+    /// Rules answer, the model does not.
+    Degraded,
+    Stopping,
+    Offline,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusReason {
+    /// The worker is loading the model.
+    EngineStarting,
+    /// The worker died and is being started again.
+    EngineRestarting,
+    /// The worker cannot start with these settings; somebody must look.
+    EngineFailed,
+    /// The test engine is in place of the model.
+    ScriptedEngine,
+}

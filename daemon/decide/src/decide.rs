@@ -1,0 +1,202 @@
+//! One event in, one plan out. Match on the event, name what is refused.
+
+use crate::{
+    answer, department,
+    event::*,
+    message,
+    plan::{Effect, Plan, Record},
+    rules::RuleSet,
+    state::{EngineState, Job, Now, Phase, State},
+};
+use contract::{
+    answer::Degraded,
+    ids::{RequestId, TabletName},
+    reply::{ErrorCode, ErrorReply, Section},
+    request::{Consult, Refusal},
+    words::Triage,
+};
+use std::collections::BTreeSet;
+
+/// Decides, applies, and goes on until nothing is left to do at this moment: the loop's only call.
+pub fn step(state: &mut State, event: Event, now: Now) -> Plan {
+    let mut plan = decide(state, event, now);
+    plan.records.iter().for_each(|record| state.apply(record, now));
+    while let Some(more) = next(state, now) {
+        more.records.iter().for_each(|record| state.apply(record, now));
+        plan.join(more);
+    }
+    plan
+}
+
+fn decide(state: &State, event: Event, now: Now) -> Plan {
+    match event {
+        Event::Consult { tablet, consult, bytes, digest, known } => match state.jobs.get(&consult.id) {
+            Some(job) => repeat(tablet, consult.id, digest, &job.tablet, &job.digest),
+            None => match known {
+                Some(known) => repeat(tablet, consult.id, digest, &known.tablet, &known.digest),
+                None => accept(state, tablet, consult, bytes, digest, now),
+            },
+        },
+        Event::Resend { tablet, id, known } => resend(state, tablet, id, known),
+        Event::Receipt { tablet, id } => match state.owed.get(&id) {
+            Some(owed) if owed.tablet == tablet => Plan::default().record(Record::Received { id }),
+            _ => Plan::default(), // repeated, or another tablet's: nothing to say
+        },
+        Event::Refused { tablet, refusal } => refuse(tablet, refusal),
+        Event::Engine(engine) => Plan::default().record(Record::Engine(engine)).effect(Effect::Status),
+        Event::WorkerDied => worker_died(state),
+        Event::Section { job, section, lines } => take_section(state, job, section, lines),
+        Event::Filled { job, facts } => match state.jobs.get(&job) {
+            Some(found) if state.running == Some(job) => end(state, job, found, facts, [], now),
+            _ => Plan::default(), // answered in the meantime, by the deadline
+        },
+        Event::FillFailed { job } => match state.jobs.get(&job) {
+            Some(found) if state.running == Some(job) => {
+                end(state, job, found, FillFacts::default(), [Degraded::EngineDown], now)
+            }
+            _ => Plan::default(),
+        },
+        Event::Connected => Plan::default().record(Record::AllDue).effect(Effect::Status),
+        Event::Tick => Plan::default(), // what time has made due is found by `next`
+    }
+}
+
+/// What the state itself owes at this moment, one thing at a time; `None` when it owes nothing.
+pub fn next(state: &State, now: Now) -> Option<Plan> {
+    overdue(state, now).or_else(|| hopeless(state, now)).or_else(|| serve(state)).or_else(|| send_again(state, now))
+}
+
+/// The deadline has come: the rules answer, with whatever sections the model has finished.
+fn overdue(state: &State, now: Now) -> Option<Plan> {
+    let (id, job) = state.jobs.iter().find(|(_, job)| job.deadline_ms() <= now.mono_ms)?;
+    let plan = end(state, *id, job, FillFacts::default(), [Degraded::Deadline], now);
+    Some(if state.running == Some(*id) { plan.effect(Effect::Cancel { id: *id }) } else { plan })
+}
+
+/// Cases that the engine will not or must not serve are answered from the rules at once.
+fn hopeless(state: &State, now: Now) -> Option<Plan> {
+    let config = &state.config;
+    state.jobs.iter().filter(|(_, job)| matches!(job.phase, Phase::Waiting)).find_map(|(id, job)| {
+        let why = if job.deaths >= config.deaths_max || job.attempts >= config.attempts_max {
+            Degraded::EngineCrashed
+        } else if !config.departments.contains_key(&department::of(&job.consult)) {
+            Degraded::NoAdapter
+        } else if state.engine == EngineState::Unfit {
+            Degraded::EngineDown
+        } else {
+            return None;
+        };
+        Some(end(state, *id, job, FillFacts::default(), [why], now))
+    })
+}
+
+fn serve(state: &State) -> Option<Plan> {
+    if state.engine != EngineState::Ready || state.running.is_some() {
+        return None;
+    }
+    let (id, job) = state.first_waiting()?;
+    let fill = Effect::Fill {
+        id: *id,
+        department: department::of(&job.consult),
+        lang: job.consult.lang,
+        case: job.consult.case.clone(),
+    };
+    Some(Plan::default().record(Record::Attempt { id: *id }).effect(fill))
+}
+
+fn send_again(state: &State, now: Now) -> Option<Plan> {
+    let (id, owed) = state.owed.iter().find(|(_, owed)| owed.due_ms <= now.mono_ms)?;
+    let answer = Effect::PublishAnswer { tablet: owed.tablet.clone(), id: *id };
+    Some(Plan::default().record(Record::Sent { id: *id }).effect(answer))
+}
+
+fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u8>, digest: Digest, now: Now) -> Plan {
+    let id = consult.id;
+    if state.jobs.len() >= state.config.queue_max {
+        let message = message::error(ErrorCode::Busy, Some(id), Some(retry_after_s(state)));
+        return Plan::default().effect(Effect::Publish { tablet, message });
+    }
+    let ahead = state.ahead_of(&state.job(&tablet, &consult, digest, now));
+    let eta_s = state.fill_ms.map(|ms| seconds(ms.saturating_mul(ahead as u64 + 1)));
+    let mut messages = vec![message::accepted(id, ahead, eta_s)];
+    let fired = RuleSet::builtin().check(&consult.case, consult.lang);
+    if fired.triage > Triage::Green {
+        messages.push(message::alert(id, fired.triage, fired.red_flags));
+    }
+    let sent = messages.clone().into_iter().map(|message| Effect::Publish { tablet: tablet.clone(), message });
+    Plan {
+        effects: sent.collect(),
+        records: vec![Record::Accepted { id, tablet, consult, digest, bytes, at_unix_s: now.unix_s, messages }],
+    }
+}
+
+/// The time until a place is free: one case's, by experience; half a minute without any.
+fn retry_after_s(state: &State) -> u32 {
+    state.fill_ms.map_or(30, seconds)
+}
+
+fn seconds(ms: u64) -> u32 {
+    u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
+/// The same id again: the same bytes get the stored messages, others are refused. Another tablet's id is not its.
+fn repeat(tablet: TabletName, id: RequestId, digest: Digest, owner: &TabletName, first: &Digest) -> Plan {
+    if *owner == tablet && *first == digest {
+        Plan::default().effect(Effect::PublishStored { tablet, id })
+    } else {
+        let message = message::error(ErrorCode::IdConflict, Some(id), None);
+        Plan::default().effect(Effect::Publish { tablet, message })
+    }
+}
+
+fn resend(state: &State, tablet: TabletName, id: RequestId, known: Option<Known>) -> Plan {
+    let owner = state.jobs.get(&id).map(|job| &job.tablet).or(known.as_ref().map(|known| &known.tablet));
+    if owner == Some(&tablet) {
+        Plan::default().effect(Effect::PublishStored { tablet, id })
+    } else {
+        let message = message::error(ErrorCode::UnknownId, Some(id), None);
+        Plan::default().effect(Effect::Publish { tablet, message })
+    }
+}
+
+fn refuse(tablet: TabletName, refusal: Refusal) -> Plan {
+    let message = message::bytes(&ErrorReply::from(refusal));
+    Plan::default().effect(Effect::Publish { tablet, message })
+}
+
+fn worker_died(state: &State) -> Plan {
+    let engine = match state.engine {
+        EngineState::Unfit => EngineState::Unfit,
+        _ => EngineState::Restarting,
+    };
+    let plan = Plan::default().record(Record::Engine(engine)).effect(Effect::Status);
+    match state.running {
+        Some(id) => plan.record(Record::Death { id }),
+        None => plan,
+    }
+}
+
+fn take_section(state: &State, id: RequestId, section: Section, lines: Vec<FormLine>) -> Plan {
+    let Some(job) = state.jobs.get(&id).filter(|_| state.running == Some(id)) else {
+        return Plan::default();
+    };
+    let message = message::progress(id, section, answer::visible(&lines).0);
+    let tablet = job.tablet.clone();
+    Plan::default().record(Record::Section { id, section, lines }).effect(Effect::Publish { tablet, message })
+}
+
+fn end(
+    state: &State,
+    id: RequestId,
+    job: &Job,
+    facts: FillFacts,
+    degraded: impl IntoIterator<Item = Degraded>,
+    now: Now,
+) -> Plan {
+    let degraded: BTreeSet<Degraded> = degraded.into_iter().collect();
+    let message = answer::message(&state.config, id, job, facts, degraded, now);
+    let tablet = job.tablet.clone();
+    Plan::default()
+        .record(Record::Ended { id, tablet: tablet.clone(), message: message.clone() })
+        .effect(Effect::Publish { tablet, message })
+}

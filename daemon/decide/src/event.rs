@@ -1,0 +1,76 @@
+//! What can come in.
+
+use crate::state::EngineState;
+use contract::{
+    ids::{RequestId, TabletName},
+    reply::Section,
+    request::{Consult, Refusal},
+};
+
+/// SHA-256 of a request's bytes as they came: the same id with other bytes is another case.
+pub type Digest = [u8; 32];
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    Consult {
+        tablet: TabletName,
+        consult: Box<Consult>,
+        bytes: Vec<u8>,
+        digest: Digest,
+        /// What the store holds under this id, looked up before deciding.
+        known: Option<Known>,
+    },
+    Resend {
+        tablet: TabletName,
+        id: RequestId,
+        known: Option<Known>,
+    },
+    Receipt {
+        tablet: TabletName,
+        id: RequestId,
+    },
+    Refused {
+        tablet: TabletName,
+        refusal: Refusal,
+    },
+    Engine(EngineState),
+    /// The worker ended, whatever it was doing.
+    WorkerDied,
+    Section {
+        job: RequestId,
+        section: Section,
+        lines: Vec<FormLine>,
+    },
+    Filled {
+        job: RequestId,
+        facts: FillFacts,
+    },
+    /// The worker lives but could not fill this form.
+    FillFailed {
+        job: RequestId,
+    },
+    /// The broker is there (again): what is owed may be sent at once.
+    Connected,
+    Tick,
+}
+
+/// A consultation that the store knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub tablet: TabletName,
+    pub digest: Digest,
+}
+
+/// A line of the form as the model wrote it: unchecked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FormLine {
+    pub text: String,
+    pub logprob: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FillFacts {
+    pub tokens_read: u32,
+    pub tokens_written: u32,
+    pub case_cut: bool,
+}

@@ -1,0 +1,25 @@
+//! The decisions: what came in is an [`Event`], what we owe is a [`Plan`].
+//!
+//! ```text
+//!            decide(&State, Event, Now)            apply(&Record)
+//!   Event ───────────────────────────▶ Plan ──┬──▶ State
+//!                                             ├──▶ disk   (records that are durable, one sync)
+//!                                             └──▶ world  (effects, only after the sync)
+//! ```
+//! Pure: no clock, no file, no waiting. The hands (`consultd`) carry plans out and report back as events.
+#![forbid(unsafe_code)]
+
+pub mod answer;
+mod decide;
+mod department;
+mod event;
+mod forbidden;
+mod message;
+mod plan;
+pub mod rules;
+mod state;
+
+pub use decide::{next, step};
+pub use event::{Digest, Event, FillFacts, FormLine, Known};
+pub use plan::{Effect, Plan, Record};
+pub use state::{Config, EngineState, Job, Now, Phase, State};

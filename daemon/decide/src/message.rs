@@ -1,0 +1,30 @@
+//! Messages as bytes. Each is serialised once and stored; what is sent later is that, byte for byte.
+
+use contract::{
+    answer::RedFlag,
+    ids::RequestId,
+    reply::{Accepted, Alert, ErrorCode, ErrorReply, Progress, Section},
+    words::*,
+};
+use serde::Serialize;
+
+pub(crate) fn bytes(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).expect("messages hold no maps with odd keys and no failing serialisers")
+}
+
+pub(crate) fn accepted(id: RequestId, ahead: usize, eta_s: Option<u32>) -> Vec<u8> {
+    let queue = u32::try_from(ahead).unwrap_or(u32::MAX);
+    bytes(&Accepted { v: V1, kind: AcceptedType::Word, id, queue, eta_s })
+}
+
+pub(crate) fn alert(id: RequestId, triage: Triage, red_flags: Vec<RedFlag>) -> Vec<u8> {
+    bytes(&Alert { v: V1, kind: AlertType::Word, id, triage, red_flags })
+}
+
+pub(crate) fn progress(id: RequestId, section: Section, lines: Vec<contract::answer::Line>) -> Vec<u8> {
+    bytes(&Progress { v: V1, kind: ProgressType::Word, id, section, lines })
+}
+
+pub(crate) fn error(code: ErrorCode, id: Option<RequestId>, retry_after_s: Option<u32>) -> Vec<u8> {
+    bytes(&ErrorReply { retry_after_s, ..ErrorReply::new(code, id) })
+}

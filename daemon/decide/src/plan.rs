@@ -1,0 +1,130 @@
+//! What we owe: records first, then effects. A plan that nobody carries out is a lost patient.
+
+use crate::{
+    event::{Digest, FormLine},
+    state::EngineState,
+};
+use contract::{
+    case::Case,
+    ids::{Department, Lang, RequestId, TabletName},
+    reply::Section,
+    request::Consult,
+};
+
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Plan {
+    pub records: Vec<Record>,
+    pub effects: Vec<Effect>,
+}
+
+impl Plan {
+    pub(crate) fn record(mut self, record: Record) -> Self {
+        self.records.push(record);
+        self
+    }
+    pub(crate) fn effect(mut self, effect: Effect) -> Self {
+        self.effects.push(effect);
+        self
+    }
+    pub(crate) fn join(&mut self, other: Plan) {
+        self.records.extend(other.records);
+        self.effects.extend(other.effects);
+    }
+}
+
+/// A fact that changes the state. The durable ones, applied again after a restart, give the same state.
+#[derive(Debug, Clone)]
+pub enum Record {
+    Accepted {
+        id: RequestId,
+        tablet: TabletName,
+        consult: Box<Consult>,
+        digest: Digest,
+        bytes: Vec<u8>,
+        at_unix_s: u64,
+        /// `accepted`, and `alert` where a rule fired, as they were sent.
+        messages: Vec<Vec<u8>>,
+    },
+    /// The engine is about to see this case.
+    Attempt {
+        id: RequestId,
+    },
+    /// The worker died on this case.
+    Death {
+        id: RequestId,
+    },
+    /// Answered. The message is the final word under this id, for ever.
+    Ended {
+        id: RequestId,
+        tablet: TabletName,
+        message: Vec<u8>,
+    },
+    /// The tablet has stored the answer.
+    Received {
+        id: RequestId,
+    },
+
+    // Of this moment only: gone with a restart, and rightly so.
+    Engine(EngineState),
+    Section {
+        id: RequestId,
+        section: Section,
+        lines: Vec<FormLine>,
+    },
+    /// The running job is waiting again.
+    Interrupted {
+        id: RequestId,
+    },
+    /// The answer was sent (again), and will be until its receipt comes.
+    Sent {
+        id: RequestId,
+    },
+    /// All that is owed is due now.
+    AllDue,
+}
+
+impl Record {
+    pub fn is_durable(&self) -> bool {
+        match self {
+            Self::Accepted { .. }
+            | Self::Attempt { .. }
+            | Self::Death { .. }
+            | Self::Ended { .. }
+            | Self::Received { .. } => true,
+            Self::Engine(_) | Self::Section { .. } | Self::Interrupted { .. } | Self::Sent { .. } | Self::AllDue => {
+                false
+            }
+        }
+    }
+}
+
+/// What is done to the world, in this order, once the plan's records are on the disk.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    Publish {
+        tablet: TabletName,
+        message: Vec<u8>,
+    },
+    /// All stored messages of this id again, byte for byte.
+    PublishStored {
+        tablet: TabletName,
+        id: RequestId,
+    },
+    /// The stored answer of this id again.
+    PublishAnswer {
+        tablet: TabletName,
+        id: RequestId,
+    },
+    Fill {
+        id: RequestId,
+        department: Department,
+        lang: Lang,
+        case: Box<Case>,
+    },
+    Cancel {
+        id: RequestId,
+    },
+    /// The box's own state has changed: tell everybody.
+    Status,
+}

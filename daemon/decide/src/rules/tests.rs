@@ -1,0 +1,288 @@
+use super::*;
+use contract::bounded::{List, Text};
+use contract::case::{Age, AgeUnit, Complaint, Finding, FindingCode, FindingState, Pregnancy, PregnancyStatus, Sex};
+
+fn case(text: &str) -> Case {
+    let text = Text::new(text).expect("a test's complaint is short");
+    Case { complaint: Complaint { text, duration: None }, ..Case::default() }
+}
+
+fn aged(years: f32, text: &str) -> Case {
+    Case { age: Some(Age { value: years, unit: AgeUnit::Year }), ..case(text) }
+}
+
+fn coded(case: Case, code: &str, state: FindingState) -> Case {
+    let code = FindingCode::new(code).expect("a test's code is a code");
+    Case { findings: List::take_from([Finding { code, state }]), ..case }
+}
+
+fn check(case: &Case) -> Fired {
+    RuleSet::builtin().check(case, Lang::Zh)
+}
+
+fn fires(case: &Case, rule: &str) -> bool {
+    check(case).red_flags.iter().any(|flag| flag.rule == rule)
+}
+
+fn because(case: &Case, rule: &str) -> Vec<String> {
+    let flags = check(case).red_flags;
+    let flag = flags.iter().find(|flag| flag.rule == rule).expect("the rule fires");
+    flag.because.iter().map(|line| line.to_string()).collect()
+}
+
+#[test]
+fn every_rule_keeps_its_own_examples() {
+    let mut wrong = vec![];
+    for rule in &RuleSet::builtin().rules {
+        let positive = rule.examples.positive.iter().map(|example| (example, true));
+        let negative = rule.examples.negative.iter().map(|example| (example, false));
+        for (example, expected) in positive.chain(negative) {
+            let case: Case = serde_json::from_value(example.clone()).expect("an example is a case");
+            if fires(&case, &rule.id) != expected {
+                wrong.push(format!("{} should {}fire: {example}", rule.id, if expected { "" } else { "not " }));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_is_complete_and_unreviewed() {
+    for rule in &RuleSet::builtin().rules {
+        let name = &rule.must_not_miss[0].name;
+        assert!(rule.version >= 1, "{}", rule.id);
+        assert!(rule.exclusion.zh.contains(&name.zh) && rule.exclusion.en.contains(&name.en), "{}", rule.id);
+        assert_eq!(rule.review, ReviewState::NotPhysicianReviewed, "{}", rule.id);
+        let shows_what_fired = rule.examples.positive.iter().all(|example| {
+            let case: Case = serde_json::from_value(example.clone()).expect("an example is a case");
+            !because(&case, &rule.id).is_empty()
+        });
+        assert!(shows_what_fired, "{}", rule.id);
+    }
+    assert_eq!(RuleSet::builtin().rules.len(), 24);
+}
+
+#[test]
+fn a_rule_for_women_needs_something_that_tells_the_sex() {
+    let not_pregnant = Some(Pregnancy { status: PregnancyStatus::NotPregnant, weeks: None });
+    let for_women = || RuleSet::builtin().rules.iter().filter(|rule| rule.trigger.is_for_women());
+    assert_eq!(for_women().count(), 5);
+    for rule in for_women() {
+        let codes = rule.trigger.findings().filter(|code| *code != "missed_period").filter_map(FindingCode::new);
+        let findings = List::take_from(codes.map(|code| Finding { code, state: FindingState::Present }));
+        let of_unknown_sex = Case { findings, pregnancy: not_pregnant, ..aged(30.0, "") };
+        assert!(!fires(&of_unknown_sex, &rule.id), "{}", rule.id);
+    }
+}
+
+#[test]
+fn the_four_cases_fire_in_both_languages() {
+    let farmer =
+        Case { exposures: Some(List::take_from(FindingCode::new("livestock"))), ..case("发热半个月，关节痛") };
+    let pregnancy = Some(Pregnancy { status: PregnancyStatus::Pregnant, weeks: None });
+    let table = [
+        ("RF001", aged(60.0, "饭后胸闷")),
+        ("RF001", aged(60.0, "Chest tightness after meals")),
+        ("RF001", aged(60.0, "his chest feels tight after dinner")),
+        ("RF020", case("怀孕30周，头痛两天")),
+        ("RF020", Case { pregnancy, ..case("头痛") }),
+        ("RF020", Case { pregnancy, ..case("bad headaches") }),
+        ("RF020", case("30 weeks pregnant, headache for two days")),
+        ("RF042", aged(3.0, "发烧两天，喊耳朵疼")),
+        ("RF042", aged(3.0, "fever for two days, says the ear hurts")),
+        ("RF080", case("放羊的，发热半个月，关节痛，出汗多")),
+        ("RF080", farmer),
+        ("RF080", case("sheep farmer, fever for two weeks, joint pain, sweating a lot")),
+    ];
+    for (rule, case) in table {
+        assert!(fires(&case, rule), "{rule}: {}", &*case.complaint.text);
+    }
+}
+
+#[test]
+fn a_denial_holds_to_the_end_of_its_clause() {
+    let table = [
+        (false, "无胸痛、胸闷"),
+        (false, "否认胸痛"),
+        (false, "没有胸闷，反酸"),
+        (false, "不胸闷"),
+        (false, "也不会胸闷气急"),
+        (false, "chest pain (-)"),
+        (false, "胸痛：无"),
+        (false, "denies chest pain"),
+        (false, "heartburn without chest pain."),
+        (true, "无发热，胸闷"),
+        (true, "无发热但胸闷"),
+        (true, "没有发热 胸闷两天"),
+        (true, "无明显诱因出现胸痛"),
+        (true, "四肢无力伴胸闷"),
+        (true, "吃药未见好转仍胸闷"),
+        (true, "no fever, chest pain since noon"),
+        (true, "no fever but chest pain"),
+        (true, "T 38.5, chest pain"),
+    ];
+    for (expected, text) in table {
+        assert_eq!(fires(&aged(60.0, text), "RF001"), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_word_inside_another_word_is_not_said() {
+    let table = [
+        ("RF020", "怀孕30周，骨头痛"),
+        ("RF021", "怀孕30周，抽了血"),
+        ("RF021", "30 weeks pregnant, benefits from rest, fit"),
+        ("RF049", "呕吐，无尿频"),
+        ("RF062", "咖啡色分泌物"),
+    ];
+    for (rule, text) in table {
+        assert!(!fires(&aged(30.0, text), rule), "{rule}: {text}");
+    }
+}
+
+#[test]
+fn what_is_coded_beats_what_is_written() {
+    assert!(!fires(&coded(aged(60.0, "胸闷"), "chest_tight", FindingState::Absent), "RF001"));
+    assert!(fires(&coded(aged(60.0, "胸闷"), "chest_tight", FindingState::Unknown), "RF001"));
+    assert!(fires(&coded(aged(60.0, "无胸闷"), "chest_tight", FindingState::Present), "RF001"));
+    let not_pregnant = Pregnancy { status: PregnancyStatus::NotPregnant, weeks: None };
+    assert!(!fires(&Case { pregnancy: Some(not_pregnant), ..case("怀孕30周，头痛") }, "RF020"));
+}
+
+#[test]
+fn an_unknown_age_asks_once_and_fires_nothing() {
+    let fired = check(&case("胸闷，气短，左下肢肿痛"));
+    assert!(fired.red_flags.is_empty() && fired.triage == Triage::Green);
+    assert_eq!(fired.ask.len(), 1);
+    assert!(fired.ask[0].question.contains("年龄") && fired.ask[0].why.contains("急性冠脉综合征"));
+    assert_eq!(fired.ask[0].origin, Origin::Rule);
+    let english = RuleSet::builtin().check(&case("chest tightness"), Lang::En);
+    assert_eq!(&*english.ask[0].question, "How old is the patient?");
+}
+
+#[test]
+fn pregnancy_is_asked_of_those_who_can_be_pregnant() {
+    let asks = |case: Case| check(&case).ask.iter().any(|q| q.question.contains("怀孕"));
+    let of = |sex, years| Case { sex, ..aged(years, "头痛两天") };
+    assert!(asks(of(Sex::Female, 28.0)) && asks(of(Sex::Unknown, 28.0)) && asks(of(Sex::Female, 50.5)));
+    assert!(asks(Case { sex: Sex::Female, ..case("头痛") }) && asks(case("头痛")));
+    assert!(!asks(of(Sex::Male, 28.0)) && !asks(of(Sex::Female, 60.0)) && !asks(of(Sex::Female, 8.0)));
+    assert!(!asks(Case { sex: Sex::Male, ..case("头痛") }) && !asks(case("怀孕30周，头痛")));
+    let unknown = Some(Pregnancy { status: PregnancyStatus::Unknown, weeks: None });
+    assert!(asks(Case { pregnancy: unknown, ..of(Sex::Female, 28.0) }));
+}
+
+#[test]
+fn ordinary_complaints_stay_green() {
+    let texts = [
+        "感冒流鼻涕两天",
+        "失眠一个月",
+        "手指划破",
+        "皮肤痒",
+        "腰酸",
+        "咳嗽三天，无发热",
+        "鼻塞，嗓子疼",
+        "口腔溃疡",
+        "便秘",
+        "runny nose for two days",
+        "cannot sleep",
+        "itchy skin",
+        "a cut on the finger",
+        "常规体检，无不适",
+    ];
+    for text in texts {
+        for years in [3.0, 30.0, 65.0] {
+            let fired = check(&Case { sex: Sex::Female, ..aged(years, text) });
+            assert_eq!(fired.triage, Triage::Green, "{text} at {years}: {:?}", fired.red_flags);
+            assert!(fired.ask.is_empty(), "{text} at {years}");
+        }
+    }
+}
+
+#[test]
+fn a_vital_sign_at_its_bound_decides() {
+    let pregnant = |sbp| {
+        let pregnancy = Some(Pregnancy { status: PregnancyStatus::Pregnant, weeks: None });
+        let vitals = contract::case::Vitals { sbp: Some(sbp), ..Default::default() };
+        Case { pregnancy, vitals, ..case("产检") }
+    };
+    assert!(fires(&pregnant(140.0), "RF020") && !fires(&pregnant(139.0), "RF020"));
+    assert_eq!(because(&pregnant(165.0), "RF020"), ["pregnant", "sbp 165"]);
+}
+
+#[test]
+fn an_age_range_ends_on_the_birthday() {
+    assert!(fires(&aged(4.99, "抽搐"), "RF041") && !fires(&aged(5.0, "抽搐"), "RF041"));
+    assert!(fires(&aged(40.0, "胸闷"), "RF001") && !fires(&aged(39.9, "胸闷"), "RF001"));
+}
+
+#[test]
+fn the_flag_says_what_made_it_fire() {
+    assert_eq!(because(&aged(60.0, "饭后胸闷"), "RF001"), ["chest_tight: 胸闷", "age 60"]);
+    let flagged = coded(aged(60.0, ""), "chest_pain", FindingState::Present);
+    assert_eq!(because(&flagged, "RF001"), ["chest_pain", "age 60"]);
+}
+
+#[test]
+fn an_exclusion_names_condition_reason_and_next_check() {
+    let case = aged(60.0, "饭后胸闷");
+    let [zh, en] = [Lang::Zh, Lang::En].map(|lang| RuleSet::builtin().check(&case, lang).exclusions.remove(0));
+    assert_eq!(&*zh.condition, "急性冠脉综合征/不稳定型心绞痛、急性心肌梗死");
+    assert_eq!(&*zh.because, "胸闷、60岁");
+    assert_eq!(zh.next_check.as_deref(), Some("12导联心电图(接诊10分钟内)"));
+    assert_eq!((zh.icd10.as_deref(), zh.origin, zh.rule.as_deref()), (Some("I20.0"), Origin::Rule, Some("RF001")));
+    assert_eq!(&*en.because, "chest tightness, age 60");
+    assert!(en.condition.contains(" / acute myocardial infarction"));
+}
+
+#[test]
+fn the_urgent_flags_come_first_and_set_the_triage() {
+    let fired = check(&aged(3.0, "发烧，耳朵疼，抽搐，双腿瘀点"));
+    let order: Vec<_> = fired.red_flags.iter().map(|flag| (Reverse(flag.urgency), flag.rule.clone())).collect();
+    assert!(order.len() > 2 && order.is_sorted() && fired.triage == Triage::Red);
+    assert_eq!(check(&aged(3.0, "发烧，耳朵疼")).triage, Triage::Yellow);
+    assert!(fired.exclusions.iter().zip(&fired.red_flags).all(|(e, f)| e.rule.as_ref() == Some(&f.rule)));
+}
+
+#[test]
+fn every_department_has_a_standing_exclusion() {
+    let general = RuleSet::builtin().standing("dermatology", Lang::Zh);
+    for department in ["internal", "obstetrics", "pediatrics", "surgery", "infectious", "emergency"] {
+        let own = RuleSet::builtin().standing(department, Lang::Zh);
+        assert_ne!(own.condition, general.condition, "{department}");
+        assert_eq!((own.origin, own.rule), (Origin::Standing, None));
+    }
+    assert!(RuleSet::builtin().standing("auto", Lang::En).condition.is_ascii());
+}
+
+#[test]
+fn the_reference_changes_with_any_file() {
+    let reference = RuleSet::builtin().reference();
+    assert_eq!((reference.version.as_str(), reference.sha256.len()), (data::VERSION, 64));
+    assert_eq!(reference.review, ReviewState::NotPhysicianReviewed);
+    assert_ne!(data::sha256(&[("a", "12"), ("b", "3")]), data::sha256(&[("a", "1"), ("b", "23")]));
+}
+
+#[test]
+fn a_faulty_file_is_refused() {
+    let load = |findings, rules| RuleSet::load(("f", findings), data::STANDING, &[("r", rules)]).err();
+    let findings = data::FINDINGS.1;
+    let good = data::RULES[0].1;
+    assert!(load(findings, good).is_none());
+    assert!(matches!(load("{}", good), Some(Fault::UnknownFinding { .. })));
+    assert!(matches!(load(findings, twice(good)), Some(Fault::RuleTwice { .. })));
+    assert!(matches!(load(findings, swapped(good, "\"all\"", "\"any\"")), Some(Fault::Json { .. })));
+    assert!(matches!(load(findings, swapped(good, "rlq_migr", "v:pulse>=3")), Some(Fault::Json { .. })));
+    assert!(matches!(load(swapped(findings, "麦氏点", "(麦氏点"), good), Some(Fault::Phrase { .. })));
+}
+
+fn twice(rules: &str) -> &'static str {
+    let mut list: Vec<serde_json::Value> = serde_json::from_str(rules).expect("a rule file is a list");
+    list.push(list[0].clone());
+    serde_json::to_string(&list).expect("JSON stays JSON").leak()
+}
+
+/// Leaked: a rule file is `'static`, and a test ends soon.
+fn swapped(content: &str, from: &str, to: &str) -> &'static str {
+    content.replace(from, to).leak()
+}

@@ -1,0 +1,221 @@
+//! What the box knows at this moment. [`State::apply`] is the only place that changes it.
+
+use crate::{
+    event::{Digest, FormLine},
+    plan::Record,
+};
+use contract::{
+    answer::AdapterRef,
+    ids::{Department, RequestId, TabletName},
+    reply::Section,
+    request::{Consult, Priority},
+    words::Triage,
+};
+use std::collections::BTreeMap;
+
+/// The clocks, read once per event by the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Milliseconds since the daemon started; never goes back.
+    pub mono_ms: u64,
+    /// The wall clock; may be wrong, so it is only written down.
+    pub unix_s: u64,
+}
+
+/// What does not change while the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub box_name: String,
+    pub daemon: String,
+    pub base_sha256: Option<String>,
+    /// Departments that this box serves, each with its adapter.
+    pub departments: BTreeMap<Department, AdapterRef>,
+    /// The answers come from the test engine and must say so.
+    pub scripted: bool,
+    /// Most cases accepted and not yet answered.
+    pub queue_max: usize,
+    /// Worker deaths on one case before it is taken away from the engine.
+    pub deaths_max: u32,
+    /// Times that a case may be started. More than deaths: a power cut is not the case's fault.
+    pub attempts_max: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineState {
+    Starting,
+    Ready,
+    Restarting,
+    /// Cannot work with these settings; rules answer alone until somebody has looked.
+    Unfit,
+}
+
+#[derive(Debug, Clone)]
+pub struct State {
+    pub config: Config,
+    pub engine: EngineState,
+    /// Accepted and not yet answered.
+    pub jobs: BTreeMap<RequestId, Job>,
+    /// Answered, receipt outstanding.
+    pub owed: BTreeMap<RequestId, Owed>,
+    pub running: Option<RequestId>,
+    /// Smoothed milliseconds of the engine per case, once it has answered one.
+    pub fill_ms: Option<u64>,
+    arrivals: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub tablet: TabletName,
+    pub consult: Box<Consult>,
+    pub digest: Digest,
+    /// What the rules say; it decides the order of service.
+    pub triage: Triage,
+    pub arrival: u64,
+    pub accepted_ms: u64,
+    pub attempts: u32,
+    pub deaths: u32,
+    pub phase: Phase,
+}
+
+#[derive(Debug, Clone, Default)]
+pub enum Phase {
+    #[default]
+    Waiting,
+    Running {
+        began_ms: u64,
+        first_section_ms: Option<u64>,
+        form: BTreeMap<Section, Vec<FormLine>>,
+    },
+}
+
+impl Job {
+    pub fn deadline_ms(&self) -> u64 {
+        self.accepted_ms + u64::from(self.consult.deadline_s) * 1000
+    }
+
+    /// Smaller is served first: danger before urgency before arrival.
+    fn rank(&self) -> (u8, u64) {
+        let class = match (self.triage, self.consult.priority) {
+            (Triage::Red, _) => 0,
+            (_, Priority::Urgent) => 1,
+            _ => 2,
+        };
+        (class, self.arrival)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Owed {
+    pub tablet: TabletName,
+    pub tries: u32,
+    pub due_ms: u64,
+}
+
+/// Waiting time before an answer without a receipt is sent again: 30 s, doubling, at most an hour.
+fn pause_ms(tries: u32) -> u64 {
+    (30_000u64 << tries.min(7)).min(3_600_000)
+}
+
+impl State {
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            engine: EngineState::Starting,
+            jobs: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            running: None,
+            fill_ms: None,
+            arrivals: 0,
+        }
+    }
+
+    /// The waiting case that is served next.
+    pub fn first_waiting(&self) -> Option<(&RequestId, &Job)> {
+        self.jobs.iter().filter(|(_, job)| matches!(job.phase, Phase::Waiting)).min_by_key(|(_, job)| job.rank())
+    }
+
+    /// How many cases would be served before one of this rank that arrived now.
+    pub(crate) fn ahead_of(&self, job: &Job) -> usize {
+        self.jobs.values().filter(|other| other.rank() < job.rank()).count()
+    }
+
+    pub fn apply(&mut self, record: &Record, now: Now) {
+        match record {
+            Record::Accepted { id, tablet, consult, digest, .. } => {
+                let job = self.job(tablet, consult, *digest, now);
+                self.arrivals += 1;
+                self.jobs.insert(*id, job);
+            }
+            Record::Attempt { id } => {
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.attempts += 1;
+                    job.phase = Phase::Running { began_ms: now.mono_ms, first_section_ms: None, form: BTreeMap::new() };
+                    self.running = Some(*id);
+                }
+            }
+            Record::Death { id } => {
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.deaths += 1;
+                }
+                self.stop_running(id);
+            }
+            Record::Interrupted { id } => self.stop_running(id),
+            Record::Ended { id, tablet, .. } => {
+                if let Some(Job { phase: Phase::Running { began_ms, .. }, .. }) = self.jobs.get(id) {
+                    let took = now.mono_ms.saturating_sub(*began_ms);
+                    self.fill_ms = Some(self.fill_ms.map_or(took, |mean| (3 * mean + took) / 4));
+                }
+                self.jobs.remove(id);
+                if self.running == Some(*id) {
+                    self.running = None;
+                }
+                let owed = Owed { tablet: tablet.clone(), tries: 0, due_ms: now.mono_ms + pause_ms(0) };
+                self.owed.insert(*id, owed);
+            }
+            Record::Received { id } => {
+                self.owed.remove(id);
+            }
+            Record::Engine(engine) => self.engine = *engine,
+            Record::Section { id, section, lines } => {
+                if let Some(Job { phase: Phase::Running { first_section_ms, form, .. }, accepted_ms, .. }) =
+                    self.jobs.get_mut(id)
+                {
+                    first_section_ms.get_or_insert(now.mono_ms.saturating_sub(*accepted_ms));
+                    form.insert(*section, lines.clone());
+                }
+            }
+            Record::Sent { id } => {
+                if let Some(owed) = self.owed.get_mut(id) {
+                    owed.tries += 1;
+                    owed.due_ms = now.mono_ms + pause_ms(owed.tries);
+                }
+            }
+            Record::AllDue => self.owed.values_mut().for_each(|owed| owed.due_ms = now.mono_ms),
+        }
+    }
+
+    /// A job as it stands at its acceptance.
+    pub(crate) fn job(&self, tablet: &TabletName, consult: &Consult, digest: Digest, now: Now) -> Job {
+        let rules = crate::rules::RuleSet::builtin();
+        Job {
+            tablet: tablet.clone(),
+            consult: Box::new(consult.clone()),
+            digest,
+            triage: rules.check(&consult.case, consult.lang).triage,
+            arrival: self.arrivals,
+            accepted_ms: now.mono_ms,
+            attempts: 0,
+            deaths: 0,
+            phase: Phase::Waiting,
+        }
+    }
+
+    fn stop_running(&mut self, id: &RequestId) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.phase = Phase::Waiting;
+        }
+        if self.running == Some(*id) {
+            self.running = None;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The cage: the form that the model fills, the worker that fills it, and the words that daemon and worker speak.
+//!
+//! ```text
+//!  consultd (parent)                       consultd worker (child)
+//!  ─────────────────  frames over pipes  ──────────────────────────────
+//!   Order::Open ─────────────────────────▶ load model, adapters; Report::Ready
+//!   Order::Fill ─────────────────────────▶ prefix (parked) + case → causes → the other sections, in parallel
+//!               ◀───────────────────────── Report::Section …, Report::Filled
+//! ```
+//! Everything here builds and tests without llama.cpp; the feature `llama` adds `llama`, the only module that knows it.
+#![deny(unsafe_code)]
+
+pub mod form;
+pub mod frame;
+#[cfg(feature = "llama")]
+mod llama;
+pub mod prompt;
+pub mod protocol;
+mod scripted;
+pub mod worker;
+
+/// An error with its causes, on one line: said once, where the error ends its journey.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some libraries repeat their cause in their own words already.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The SHA-256 of a file as lower-case hexadecimal.
+pub fn file_sha256(path: &std::path::Path) -> std::io::Result<String> {
+    use sha2::{Digest, Sha256};
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match std::io::Read::read(&mut file, &mut block)? {
+            0 => break,
+            n => hash.update(&block[..n]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

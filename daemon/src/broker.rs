@@ -1,0 +1,178 @@
+//! The broker link: the only place that knows rumqttc, so that a fork can replace it.
+//!
+//! MQTT carries, it does not remember: what must not be lost is in the store, and is sent until its receipt comes.
+//! A message is acknowledged by hand, after the commit.
+
+use crate::run::Input;
+use contract::{
+    status::{BoxState, BoxStatus},
+    topic,
+    words::{StatusType, V1},
+};
+use rumqttc::{
+    Transport,
+    v5::{
+        AsyncClient, Event, EventLoop, MqttOptions,
+        mqttbytes::{
+            QoS,
+            v5::{Filter, LastWill, Packet, Publish},
+        },
+    },
+};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::mpsc::Sender;
+
+/// Largest packet taken from the broker. Larger than the contract's limit on messages, so that a message
+/// over it arrives and gets its `too_large` instead of silence; the broker's own limit is a little lower.
+const PACKET_BYTES_MAX: u32 = 2 * 1024 * 1024;
+/// Requests that the broker may have handed over and we have not yet committed.
+const UNACKNOWLEDGED_MAX: u16 = 64;
+/// Messages on their way out. Sum: 64 acknowledgements, and 32 cases with a few messages each, several times over.
+const OUTGOING_MAX: usize = 1024;
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The library can hang on a stalled socket in spite of its keep-alive; then the connection is thrown away.
+const STALLED_AFTER: Duration = Duration::from_secs(45);
+
+/// Proof that a message came in, to be given back once it is on the disk. Of one connection: after a reconnect
+/// the same packet number means another message, so an acknowledgement of an earlier connection is not sent.
+#[derive(Debug)]
+pub struct Ack {
+    publish: Publish,
+    connection: u32,
+}
+
+/// What the loop holds of the broker.
+pub struct Link {
+    client: AsyncClient,
+    connection: Arc<AtomicU32>,
+}
+
+impl Link {
+    /// Hands a message to the broker's link. Lost if the link is down or full: whoever must not lose it sends again.
+    pub fn publish(&self, topic: String, message: Vec<u8>) {
+        if self.client.try_publish(topic, QoS::AtLeastOnce, false, message).is_err() {
+            tracing::warn!("the way to the broker is full; a message waits for its repetition");
+        }
+    }
+
+    pub fn status(&self, status: &BoxStatus) {
+        let message = serde_json::to_vec(status).expect("a status serialises");
+        if self.client.try_publish(topic::BOX_STATUS, QoS::AtLeastOnce, true, message).is_err() {
+            tracing::warn!("the way to the broker is full; the status is not told");
+        }
+    }
+
+    pub fn acknowledge(&self, ack: &Ack) {
+        if ack.connection == self.connection.load(Ordering::SeqCst) && self.client.try_ack(&ack.publish).is_err() {
+            tracing::warn!("the way to the broker is full; a request will come once more");
+        }
+    }
+
+    pub fn disconnect(&self) {
+        let _ = self.client.try_disconnect();
+    }
+}
+
+/// Makes the link and the future that keeps it alive.
+pub fn connect(
+    socket: &Path,
+    name: &str,
+    boot: String,
+    inbox: Sender<Input>,
+) -> (Link, impl Future<Output = ()> + use<>) {
+    let mut options = MqttOptions::new(name, socket.to_string_lossy(), 0);
+    options
+        .set_transport(Transport::Unix)
+        .set_keep_alive(KEEP_ALIVE)
+        .set_manual_acks(true)
+        // The session outlives a restart of ours: requests wait in the broker meanwhile.
+        .set_clean_start(false)
+        .set_session_expiry_interval(Some(7 * 24 * 3600))
+        .set_receive_maximum(Some(UNACKNOWLEDGED_MAX))
+        .set_max_packet_size(Some(PACKET_BYTES_MAX));
+    let (client, events) = AsyncClient::new(options, OUTGOING_MAX);
+    let connection = Arc::new(AtomicU32::new(0));
+    let link = Link { client: client.clone(), connection: connection.clone() };
+    (link, keep(events, client, connection, boot, inbox))
+}
+
+async fn keep(
+    mut events: EventLoop,
+    client: AsyncClient,
+    connection: Arc<AtomicU32>,
+    boot: String,
+    inbox: Sender<Input>,
+) {
+    let mut failures = 0u32;
+    loop {
+        let this = connection.load(Ordering::SeqCst);
+        events.options.set_last_will(will(&boot, this + 1));
+        match tokio::time::timeout(STALLED_AFTER, events.poll()).await {
+            Ok(Ok(Event::Incoming(Packet::ConnAck(_)))) => {
+                failures = 0;
+                connection.store(this + 1, Ordering::SeqCst);
+                subscribe(&client);
+                tracing::info!(connection = this + 1, "connected to the broker");
+                if inbox.send(Input::Connected { connection: this + 1 }).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Ok(Event::Incoming(Packet::Publish(publish)))) => {
+                let input = Input::Message { ack: Ack { publish, connection: this } };
+                if inbox.send(input).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(fault)) => {
+                if failures == 0 {
+                    tracing::warn!(fault = %engine::chain(&fault), "no connection to the broker; trying again");
+                }
+                failures += 1;
+                tokio::time::sleep(Duration::from_millis(100 << failures.min(5))).await;
+            }
+            Err(_) => {
+                tracing::warn!("the connection to the broker has stalled; making a new one");
+                events.clean();
+            }
+        }
+    }
+}
+
+fn subscribe(client: &AsyncClient) {
+    let filters = [topic::REQUESTS, topic::RECEIPTS].map(|path| Filter::new(path, QoS::AtLeastOnce));
+    if client.try_subscribe_many(filters).is_err() {
+        tracing::error!("the way to the broker is full; not subscribed before the next connection");
+    }
+}
+
+/// What the broker says of us when we are gone without a word.
+fn will(boot: &str, connection: u32) -> LastWill {
+    let status = BoxStatus {
+        v: V1,
+        kind: StatusType::Word,
+        state: BoxState::Offline,
+        boot: boot.to_owned(),
+        connection,
+        departments: Vec::new(),
+        reasons: Vec::new(),
+    };
+    let message = serde_json::to_vec(&status).expect("a status serialises");
+    LastWill::new(topic::BOX_STATUS, message, QoS::AtLeastOnce, true, None)
+}
+
+impl Ack {
+    pub fn topic(&self) -> &str {
+        std::str::from_utf8(&self.publish.topic).unwrap_or_default()
+    }
+    pub fn payload(&self) -> &[u8] {
+        &self.publish.payload
+    }
+}

@@ -1,0 +1,73 @@
+//! `consultd`: the daemon of a second-opinion box in a village clinic.
+
+mod ask;
+mod broker;
+mod run;
+mod settings;
+mod shelf;
+mod store;
+mod trace;
+mod worker;
+
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Second opinions for village doctors, from a local model and red-flag rules.
+///
+/// It supports the licensed physician. It never decides, prescribes or gives doses.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the daemon: answers consultations until it is told to stop (SIGTERM or Ctrl-C).
+    Run {
+        /// Settings file (TOML).
+        #[arg(long, default_value = settings::DEFAULT_PATH)]
+        config: PathBuf,
+    },
+    /// Reads the settings and adapters, reports every fault, and starts nothing.
+    Check {
+        #[arg(long, default_value = settings::DEFAULT_PATH)]
+        config: PathBuf,
+    },
+    /// Asks a running box, as a tablet would, and prints what it says.
+    Ask(ask::Ask),
+    /// The engine's own process; the daemon starts it.
+    #[command(hide = true)]
+    Worker,
+}
+
+fn main() -> ExitCode {
+    let exit = match Cli::parse().command {
+        Command::Run { config } => run::main(&config),
+        Command::Check { config } => run::check(&config),
+        Command::Ask(ask) => ask.main(),
+        Command::Worker => worker::main(),
+    };
+    exit.into()
+}
+
+/// How the process ends; the unit file knows these numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    /// `ask`: no answer came, or an error did.
+    NoAnswer = 3,
+    /// Somebody must change the settings; a restart does not help.
+    Settings = 78,
+    /// The disk or the store failed; a restart may help.
+    Store = 74,
+    /// Something that should not happen did.
+    Software = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}

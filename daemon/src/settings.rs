@@ -1,0 +1,293 @@
+//! The settings file. Every fault is reported at once, so that a technician on the telephone needs one round;
+//! a key that nobody reads is a fault, because a setting accepted and ignored is a lie.
+
+use engine::{prompt::PromptFormat, protocol::Script};
+use serde::de::DeserializeOwned;
+use std::{
+    fmt, fs,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+use toml::{Table, Value};
+
+pub const DEFAULT_PATH: &str = "/etc/consultd/consultd.toml";
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Shown in every answer's provenance.
+    pub name: String,
+    /// Everything the box must not forget.
+    pub state_dir: PathBuf,
+    pub broker_socket: PathBuf,
+    pub engine: EngineSettings,
+    /// Folders with `manifest.json` and the adapter's file, one per department.
+    pub adapters: Vec<PathBuf>,
+    pub queue_max: usize,
+    pub deaths_max: u32,
+    pub attempts_max: u32,
+    /// A worker silent for longer while it has work is ended.
+    pub silence_s_max: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum EngineSettings {
+    Llama(LlamaSettings),
+    Scripted(Script),
+}
+
+#[derive(Debug, Clone)]
+pub struct LlamaSettings {
+    pub model: PathBuf,
+    pub model_sha256: String,
+    pub prompt_format: PromptFormat,
+    pub context_tokens: u32,
+    pub contexts_max: usize,
+    pub threads: u32,
+    pub gpu_layers: u32,
+}
+
+/// All that is wrong with the settings.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "" } else { "s" };
+        write!(f, "{} fault{plural} in the settings", self.0.len())?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  - {fault}"))
+    }
+}
+
+pub fn load(path: &Path) -> Result<Settings, Faults> {
+    let text = fs::read_to_string(path).map_err(|e| Faults(vec![format!("cannot read {}: {e}", path.display())]))?;
+    parse(&text)
+}
+
+fn parse(text: &str) -> Result<Settings, Faults> {
+    let table: Table = text.parse().map_err(|e: toml::de::Error| Faults(vec![e.to_string().trim().to_owned()]))?;
+    let mut faults = Faults::default();
+    let mut root = Section { name: String::new(), table, faults: &mut faults };
+
+    let settings =
+        root.section("box", |s| (s.text("name", "consultd"), s.path("state_dir", Some("/var/lib/consultd"))));
+    let broker_socket = root.section("broker", |s| s.path("socket", Some("/run/consultd/mqtt.sock")));
+    let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
+    let adapters = root.section("adapters", |s| s.paths("folders"));
+    let queue = root.section("queue", |s| {
+        (s.number("queue_max", 32, 1..=10_000), s.number("deaths_max", 2, 1..=10), s.number("attempts_max", 5, 1..=100))
+    });
+    root.finish();
+
+    match (faults.0.is_empty(), settings, broker_socket, engine, adapters, queue) {
+        (true, (name, Some(state_dir)), Some(broker_socket), Some(engine), adapters, queue) => Ok(Settings {
+            name,
+            state_dir,
+            broker_socket,
+            engine,
+            adapters,
+            queue_max: queue.0 as usize,
+            deaths_max: queue.1 as u32,
+            attempts_max: queue.2 as u32,
+            silence_s_max,
+        }),
+        _ => Err(faults),
+    }
+}
+
+fn engine(s: &mut Section) -> Option<EngineSettings> {
+    match s.text("kind", "llama").as_str() {
+        "llama" => {
+            let model = s.path("model", None);
+            let model_sha256 = s.text("model_sha256", "");
+            if model_sha256.len() != 64 || !model_sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                s.fault("model_sha256", "must be the model file's SHA-256: 64 lower-case hexadecimal digits");
+            }
+            let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+            let llama = (
+                s.value::<PromptFormat>("prompt_format", "plain, chat_ml, gemma or llama3").unwrap_or_default(),
+                s.number("context_tokens", 4096, 1280..=131_072) as u32,
+                s.number("contexts_max", 4, 1..=64) as usize,
+                s.number("threads", cores, 1..=256) as u32,
+                s.number("gpu_layers", 999, 0..=9999) as u32,
+            );
+            let (prompt_format, context_tokens, contexts_max, threads, gpu_layers) = llama;
+            let model = model?;
+            Some(EngineSettings::Llama(LlamaSettings {
+                model,
+                model_sha256,
+                prompt_format,
+                context_tokens,
+                contexts_max,
+                threads,
+                gpu_layers,
+            }))
+        }
+        "scripted" => {
+            let script = s.value::<Script>("script", "a table of the scripted engine").unwrap_or_default();
+            Some(EngineSettings::Scripted(script))
+        }
+        other => {
+            s.fault("kind", &format!("is \"{other}\"; must be \"llama\" or \"scripted\""));
+            s.table.clear(); // without a kind, no key can be judged
+            None
+        }
+    }
+}
+
+/// One table of the file. Keys are taken out as they are read; what is left over is a fault.
+struct Section<'f> {
+    name: String,
+    table: Table,
+    faults: &'f mut Faults,
+}
+
+impl Section<'_> {
+    fn section<T>(&mut self, name: &str, read: impl FnOnce(&mut Section) -> T) -> T {
+        let table = match self.table.remove(name) {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
+            Some(_) => {
+                self.fault(name, "must be a table");
+                Table::new()
+            }
+        };
+        let mut section = Section { name: name.to_owned(), table, faults: self.faults };
+        let result = read(&mut section);
+        section.finish();
+        result
+    }
+
+    fn finish(&mut self) {
+        let unknown: Vec<String> = self.table.keys().cloned().collect();
+        unknown.iter().for_each(|key| self.fault(key, "is not a setting"));
+    }
+
+    fn fault(&mut self, key: &str, what: &str) {
+        let place = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+        self.faults.0.push(format!("{place} {what}"));
+    }
+
+    fn text(&mut self, key: &str, default: &str) -> String {
+        match self.table.remove(key) {
+            None => default.to_owned(),
+            Some(Value::String(text)) => text,
+            Some(_) => {
+                self.fault(key, "must be a text in quotes");
+                default.to_owned()
+            }
+        }
+    }
+
+    /// Absolute, so that it means the same wherever the daemon was started.
+    fn path(&mut self, key: &str, default: Option<&str>) -> Option<PathBuf> {
+        let text = match (self.table.contains_key(key), default) {
+            (false, None) => {
+                self.fault(key, "is missing");
+                return None;
+            }
+            (_, default) => self.text(key, default.unwrap_or_default()),
+        };
+        let path = PathBuf::from(text);
+        if path.is_absolute() {
+            return Some(path);
+        }
+        self.fault(key, "must be an absolute path");
+        None
+    }
+
+    fn paths(&mut self, key: &str) -> Vec<PathBuf> {
+        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let paths: Option<Vec<PathBuf>> =
+            value.as_array().and_then(|list| list.iter().map(|v| v.as_str().map(PathBuf::from)).collect());
+        match paths {
+            Some(paths) if paths.iter().all(|p| p.is_absolute()) => paths,
+            _ => {
+                self.fault(key, "must be a list of absolute paths");
+                Vec::new()
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(value) = self.table.remove(key) else { return default };
+        match value.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| range.contains(n)) {
+            Some(number) => number,
+            None => {
+                self.fault(key, &format!("must be a number from {} to {}", range.start(), range.end()));
+                default
+            }
+        }
+    }
+
+    fn value<T: DeserializeOwned>(&mut self, key: &str, expected: &str) -> Option<T> {
+        match self.table.remove(key)?.try_into() {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.fault(key, &format!("must be {expected}"));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        [box]
+        state_dir = "/tmp/x"
+        [engine]
+        model = "/m.gguf"
+        model_sha256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+        [adapters]
+        folders = ["/a"]
+    "#;
+
+    #[test]
+    fn defaults_fill_what_is_not_said() {
+        let settings = parse(GOOD).expect("good settings");
+        assert_eq!((settings.queue_max, settings.name.as_str()), (32, "consultd"));
+    }
+
+    #[test]
+    fn all_faults_are_reported_at_once() {
+        let faults = parse(
+            r#"
+            colour = "red"
+            [box]
+            state_dir = "relative"
+            [engine]
+            model_sha256 = "short"
+            threads = 0
+            thread = 4
+            prompt_format = "jinja"
+            [queue]
+            queue_max = "many"
+            "#,
+        )
+        .expect_err("faulty settings");
+        let text = faults.to_string();
+        for place in [
+            "colour is not",
+            "box.state_dir must",
+            "engine.model is missing",
+            "engine.model_sha256 must",
+            "engine.threads must",
+            "engine.thread is not",
+            "engine.prompt_format must",
+            "queue.queue_max must",
+        ] {
+            assert!(text.contains(place), "{place} is not in:\n{text}");
+        }
+        assert_eq!(faults.0.len(), 8, "{text}");
+    }
+
+    #[test]
+    fn the_scripted_engine_comes_only_by_name() {
+        assert!(matches!(parse(GOOD).expect("good").engine, EngineSettings::Llama(_)));
+        let scripted = parse("[engine]\nkind = \"scripted\"\nscript = { delay_ms_per_section = 5 }").expect("good");
+        assert!(matches!(scripted.engine, EngineSettings::Scripted(s) if s.delay_ms_per_section == 5));
+        assert!(parse("[engine]\nkind = \"other\"").is_err());
+    }
+}

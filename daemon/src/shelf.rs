@@ -1,0 +1,80 @@
+//! The adapters on disk: their manifests, read and compared with what this box is.
+
+use crate::settings::{EngineSettings, Faults, Settings};
+use contract::{answer::AdapterRef, ids::Department, manifest::AdapterManifest};
+use engine::{form, protocol::AdapterFile};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Default)]
+pub struct Shelf {
+    /// For provenance, by department.
+    pub departments: BTreeMap<Department, AdapterRef>,
+    /// For the worker.
+    pub files: Vec<AdapterFile>,
+}
+
+/// Reads all adapter folders of the settings; every fault of every folder is reported.
+pub fn read(settings: &Settings) -> Result<Shelf, Faults> {
+    let mut shelf = Shelf::default();
+    let mut faults = Faults::default();
+    for folder in &settings.adapters {
+        match manifest(folder).and_then(|(m, file)| fitting(m, file, &settings.engine)) {
+            Ok((manifest, path)) => {
+                let department = manifest.department.clone();
+                let other = shelf.departments.insert(department.clone(), reference(&manifest));
+                if other.is_some() {
+                    faults.0.push(format!("{}: a second adapter for {department}", folder.display()));
+                }
+                shelf.files.push(AdapterFile { department, path, sha256: manifest.sha256 });
+            }
+            Err(fault) => faults.0.push(format!("{}: {fault}", folder.display())),
+        }
+    }
+    if faults.0.is_empty() { Ok(shelf) } else { Err(faults) }
+}
+
+fn manifest(folder: &Path) -> Result<(AdapterManifest, PathBuf), String> {
+    let path = folder.join("manifest.json");
+    let text = fs::read_to_string(&path).map_err(|e| format!("cannot read manifest.json: {e}"))?;
+    let manifest: AdapterManifest = serde_json::from_str(&text).map_err(|e| format!("manifest.json: {e}"))?;
+    // A file name only: a manifest must not point out of its folder.
+    if Path::new(&manifest.file).file_name().is_none_or(|name| name != manifest.file.as_str()) {
+        return Err(format!("manifest.json: file is not a plain file name: {:?}", manifest.file));
+    }
+    let file = folder.join(&manifest.file);
+    if !file.is_file() {
+        return Err(format!("{} is not there", manifest.file));
+    }
+    Ok((manifest, file))
+}
+
+/// llama.cpp loads an adapter onto any model of the same shape without a word; so the comparison is ours.
+fn fitting(
+    manifest: AdapterManifest,
+    file: PathBuf,
+    engine: &EngineSettings,
+) -> Result<(AdapterManifest, PathBuf), String> {
+    if let EngineSettings::Llama(llama) = engine
+        && llama.model_sha256 != manifest.base_sha256
+    {
+        return Err(format!("made for another base model (SHA-256 {})", manifest.base_sha256));
+    }
+    if manifest.form_sha256 != form::fingerprint() {
+        return Err("trained with another form or prompt than this daemon's".to_owned());
+    }
+    Ok((manifest, file))
+}
+
+fn reference(manifest: &AdapterManifest) -> AdapterRef {
+    AdapterRef {
+        id: manifest.id.clone(),
+        version: manifest.version.clone(),
+        sha256: manifest.sha256.clone(),
+        trained_on: manifest.trained_on.clone(),
+        review: manifest.review,
+    }
+}

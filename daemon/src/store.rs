@@ -1,0 +1,305 @@
+//! The disk: inbox and outbox in one SQLite file. A promise counts when `commit` has returned.
+//!
+//! ```text
+//! consult   id │ tablet │ digest │ request │ at_unix_s │ attempts │ deaths │ ended │ received
+//! message   id │ seq │ body          accepted, alert?, answer: as they were sent, byte for byte
+//! ```
+//! WAL with `synchronous=FULL`: a commit is on the disk when it returns. One connection, in the loop's thread.
+
+use contract::{
+    ids::{RequestId, TabletName},
+    request::{Request, parse_request},
+};
+use decide::{Digest, Known, Record};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::path::{Path, PathBuf};
+
+/// "cons": so that `file` and a technician know whose it is.
+const APPLICATION_ID: i32 = 0x636f_6e73;
+const USER_VERSION: i32 = 1;
+/// Answers without a receipt that a restart takes up again: the newest. Older ones wait for a `resend`.
+const OWED_MAX: u32 = 1000;
+
+const SCHEMA: &str = "
+    CREATE TABLE consult (
+        seq       INTEGER PRIMARY KEY,
+        id        BLOB NOT NULL UNIQUE,
+        tablet    TEXT NOT NULL,
+        digest    BLOB NOT NULL,
+        request   BLOB NOT NULL,
+        at_unix_s INTEGER NOT NULL,
+        attempts  INTEGER NOT NULL DEFAULT 0,
+        deaths    INTEGER NOT NULL DEFAULT 0,
+        ended     INTEGER NOT NULL DEFAULT 0,
+        received  INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX consult_open ON consult (seq) WHERE ended = 0;
+    CREATE INDEX consult_owed ON consult (seq) WHERE ended = 1 AND received = 0;
+    CREATE TABLE message (
+        id   BLOB NOT NULL,
+        seq  INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (id, seq)
+    ) STRICT, WITHOUT ROWID;";
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot make the folder {path}")]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("cannot open {path}")]
+    Open { path: PathBuf, source: rusqlite::Error },
+    #[error("{path} is not a store of consultd")]
+    Foreign { path: PathBuf },
+    #[error("{path} was written by a newer consultd (store version {found}, this one knows {USER_VERSION})")]
+    Newer { path: PathBuf, found: i32 },
+    #[error("cannot {doing}")]
+    Sql { doing: &'static str, source: rusqlite::Error },
+}
+
+fn sql(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Sql { doing, source }
+}
+
+pub struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
+        let path = folder.join("consultd.sqlite");
+        let open = |source| StoreError::Open { path: path.clone(), source };
+        let mut connection = Connection::open(&path).map_err(open)?;
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
+            .map_err(open)?;
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
+        match (pragma("application_id")?, pragma("user_version")?) {
+            (APPLICATION_ID, USER_VERSION) => {}
+            (APPLICATION_ID, found) => return Err(StoreError::Newer { path, found }),
+            (0, 0) => create(&mut connection).map_err(open)?,
+            _ => return Err(StoreError::Foreign { path }),
+        }
+        Ok(Self { connection })
+    }
+
+    /// Writes all durable records in one transaction; on return they survive a power cut.
+    pub fn commit(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let doing = sql("write to the store");
+        let mut durable = records.iter().filter(|record| record.is_durable()).peekable();
+        if durable.peek().is_none() {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction().map_err(&doing)?;
+        for record in durable {
+            write(&transaction, record).map_err(&doing)?;
+        }
+        transaction.commit().map_err(&doing)
+    }
+
+    pub fn known(&self, id: RequestId) -> Result<Option<Known>, StoreError> {
+        self.connection
+            .prepare_cached("SELECT tablet, digest FROM consult WHERE id = ?1")
+            .and_then(|mut q| {
+                q.query_row([key(&id)], |row| Ok(Known { tablet: tablet(row, 0)?, digest: row.get(1)? })).optional()
+            })
+            .map_err(sql("look up a consultation"))
+    }
+
+    /// All messages of a consultation, in the order of sending.
+    pub fn messages(&self, id: RequestId) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.connection
+            .prepare_cached("SELECT body FROM message WHERE id = ?1 ORDER BY seq")
+            .and_then(|mut q| q.query_map([key(&id)], |row| row.get(0))?.collect())
+            .map_err(sql("read the messages of a consultation"))
+    }
+
+    /// The final message of a consultation that has one.
+    pub fn answer(&self, id: RequestId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connection
+            .prepare_cached(
+                "SELECT body FROM message JOIN consult USING (id) WHERE id = ?1 AND ended = 1 ORDER BY message.seq DESC LIMIT 1",
+            )
+            .and_then(|mut q| q.query_row([key(&id)], |row| row.get(0)).optional())
+            .map_err(sql("read an answer"))
+    }
+
+    /// The records that, applied to a fresh state, make it what it was before the restart.
+    pub fn recover(&self) -> Result<Vec<Record>, StoreError> {
+        let doing = sql("read the store after a restart");
+        let mut records = Vec::new();
+        let mut open = self
+            .connection
+            .prepare("SELECT id, tablet, digest, request, at_unix_s, attempts, deaths FROM consult WHERE ended = 0 ORDER BY seq")
+            .map_err(&doing)?;
+        let mut rows = open.query([]).map_err(&doing)?;
+        while let Some(row) = rows.next().map_err(&doing)? {
+            unfinished(row, &mut records).map_err(&doing)?;
+        }
+        let mut owed = self
+            .connection
+            .prepare("SELECT id, tablet FROM consult WHERE ended = 1 AND received = 0 ORDER BY seq DESC LIMIT ?1")
+            .map_err(&doing)?;
+        let mut rows = owed.query([OWED_MAX]).map_err(&doing)?;
+        while let Some(row) = rows.next().map_err(&doing)? {
+            let (id, tablet) = (id(row).map_err(&doing)?, tablet(row, 1).map_err(&doing)?);
+            records.push(Record::Ended { id, tablet, message: Vec::new() });
+        }
+        Ok(records)
+    }
+}
+
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", USER_VERSION)?;
+    transaction.commit()
+}
+
+fn write(t: &Transaction, record: &Record) -> rusqlite::Result<()> {
+    match record {
+        Record::Accepted { id, tablet, digest, bytes, at_unix_s, messages, .. } => {
+            t.prepare_cached(
+                "INSERT INTO consult (id, tablet, digest, request, at_unix_s) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![key(id), tablet.as_str(), &digest[..], bytes, *at_unix_s as i64])?;
+            for message in messages {
+                add_message(t, id, message)?;
+            }
+        }
+        Record::Attempt { id } => {
+            t.prepare_cached("UPDATE consult SET attempts = attempts + 1 WHERE id = ?1")?.execute([key(id)])?;
+        }
+        Record::Death { id } => {
+            t.prepare_cached("UPDATE consult SET deaths = deaths + 1 WHERE id = ?1")?.execute([key(id)])?;
+        }
+        Record::Ended { id, message, .. } => {
+            t.prepare_cached("UPDATE consult SET ended = 1 WHERE id = ?1 AND ended = 0")?.execute([key(id)])?;
+            add_message(t, id, message)?;
+        }
+        Record::Received { id } => {
+            t.prepare_cached("UPDATE consult SET received = 1 WHERE id = ?1")?.execute([key(id)])?;
+        }
+        Record::Engine(_)
+        | Record::Section { .. }
+        | Record::Interrupted { .. }
+        | Record::Sent { .. }
+        | Record::AllDue => {}
+    }
+    Ok(())
+}
+
+fn add_message(t: &Transaction, id: &RequestId, body: &[u8]) -> rusqlite::Result<()> {
+    t.prepare_cached(
+        "INSERT INTO message (id, seq, body) SELECT ?1, COALESCE(MAX(seq), 0) + 1, ?2 FROM message WHERE id = ?1",
+    )?
+    .execute(params![key(id), body])?;
+    Ok(())
+}
+
+fn unfinished(row: &Row, records: &mut Vec<Record>) -> rusqlite::Result<()> {
+    let (id, bytes): (RequestId, Vec<u8>) = (id(row)?, row.get(3)?);
+    // It was accepted by these very rules once; if they have become stricter since, nobody may lose it silently.
+    let Ok(Request::Consult(consult)) = parse_request(&bytes) else {
+        tracing::error!(%id, "an accepted request cannot be read any more; left in the store");
+        return Ok(());
+    };
+    let digest: Digest = row.get(2)?;
+    records.push(Record::Accepted {
+        id,
+        tablet: tablet(row, 1)?,
+        consult: Box::new(consult),
+        digest,
+        bytes,
+        at_unix_s: row.get::<_, i64>(4)? as u64,
+        messages: Vec::new(),
+    });
+    let (attempts, deaths): (u32, u32) = (row.get(5)?, row.get(6)?);
+    records.extend((0..attempts).map(|_| Record::Attempt { id }));
+    records.extend((0..deaths).map(|_| Record::Death { id }));
+    records.push(Record::Interrupted { id });
+    Ok(())
+}
+
+fn key(id: &RequestId) -> &[u8] {
+    id.0.as_bytes()
+}
+
+fn id(row: &Row) -> rusqlite::Result<RequestId> {
+    row.get::<_, [u8; 16]>(0).map(|bytes| RequestId(uuid::Uuid::from_bytes(bytes)))
+}
+
+fn tablet(row: &Row, column: usize) -> rusqlite::Result<TabletName> {
+    let name: String = row.get(column)?;
+    TabletName::new(&name).ok_or_else(|| rusqlite::Error::IntegralValueOutOfRange(column, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(n: u128) -> Record {
+        let id = RequestId(uuid::Uuid::from_u128(n));
+        let bytes = format!(
+            r#"{{"v":1,"type":"consult","id":"{id}","department":"internal","case":{{"complaint":{{"text":"胸闷"}}}}}}"#
+        )
+        .into_bytes();
+        let Ok(Request::Consult(consult)) = parse_request(&bytes) else { panic!("a good request") };
+        let tablet = TabletName::new("t").expect("a name");
+        let (consult, messages) = (Box::new(consult), vec![b"accepted".to_vec()]);
+        Record::Accepted { id, tablet, consult, digest: [7; 32], bytes, at_unix_s: 1, messages }
+    }
+
+    #[test]
+    fn what_was_committed_comes_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (first, second) = (RequestId(uuid::Uuid::from_u128(1)), RequestId(uuid::Uuid::from_u128(2)));
+        let tablet = TabletName::new("t").expect("a name");
+        let mut store = Store::open(folder.path()).expect("opens");
+        store.commit(&[accepted(1), accepted(2), Record::Attempt { id: first }]).expect("commits");
+        let end = Record::Ended { id: second, tablet, message: b"answer".to_vec() };
+        store.commit(&[Record::Death { id: first }, end]).expect("commits");
+        drop(store);
+
+        let store = Store::open(folder.path()).expect("opens again");
+        let kinds: Vec<&str> = store
+            .recover()
+            .expect("recovers")
+            .iter()
+            .map(|r| match r {
+                Record::Accepted { id, .. } if *id == first => "accepted",
+                Record::Attempt { .. } => "attempt",
+                Record::Death { .. } => "death",
+                Record::Interrupted { .. } => "interrupted",
+                Record::Ended { id, .. } if *id == second => "owed",
+                other => panic!("unexpected {other:?}"),
+            })
+            .collect();
+        assert_eq!(kinds, ["accepted", "attempt", "death", "interrupted", "owed"]);
+        assert_eq!(store.messages(second).expect("reads"), [b"accepted".to_vec(), b"answer".to_vec()]);
+        assert_eq!(store.answer(second).expect("reads").as_deref(), Some(&b"answer"[..]));
+        assert_eq!(store.answer(first).expect("reads"), None);
+        assert_eq!(store.known(first).expect("reads").map(|k| k.digest), Some([7; 32]));
+    }
+
+    #[test]
+    fn a_received_answer_is_owed_no_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(folder.path()).expect("opens");
+        let id = RequestId(uuid::Uuid::from_u128(1));
+        let end = Record::Ended { id, tablet: TabletName::new("t").expect("a name"), message: b"answer".to_vec() };
+        store.commit(&[accepted(1), end, Record::Received { id }]).expect("commits");
+        assert!(store.recover().expect("recovers").is_empty());
+        assert!(store.answer(id).expect("reads").is_some(), "kept for a resend");
+    }
+
+    #[test]
+    fn another_programs_file_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let other = Connection::open(folder.path().join("consultd.sqlite")).expect("opens");
+        other.execute_batch("PRAGMA application_id = 5; CREATE TABLE x (y);").expect("writes");
+        drop(other);
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::Foreign { .. })));
+    }
+}
