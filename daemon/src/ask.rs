@@ -121,7 +121,7 @@ impl Ask {
                 again = Instant::now() + pause;
                 pause = (pause * 2).min(Duration::from_secs(60));
             }
-            let event = match tokio::time::timeout(Duration::from_millis(250), events.poll()).await {
+            let event = match tokio::time::timeout(Duration::from_secs(1), events.poll()).await {
                 Ok(event) => {
                     event.map_err(|e| format!("cannot talk to the broker at {}: {}", self.broker, engine::chain(&e)))?
                 }
