@@ -65,12 +65,15 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     }
 }
 
+/// What [`Text::new`] refuses, as a regular expression: tab and line breaks may stay.
+const NO_CONTROL_CHARACTERS: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
+
 impl<const MAX: usize> JsonSchema for Text<MAX> {
     fn schema_name() -> Cow<'static, str> {
         format!("Text{MAX}").into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "maxLength": MAX})
+        json_schema!({"type": "string", "maxLength": MAX, "pattern": NO_CONTROL_CHARACTERS})
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::{
     bounded::{Code, List, Text},
     limits::*,
+    words::open_to_new_words,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,11 @@ pub type FindingCode = Code<CODE_BYTES_MAX>;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+// A complaint or a finding: what `request::check` says of a case without either.
+#[schemars(extend("anyOf" = [
+    {"properties": {"complaint": {"properties": {"text": {"pattern": "\\S"}}}}, "required": ["complaint"]},
+    {"properties": {"findings": {"minItems": 1}}, "required": ["findings"]},
+]))]
 pub struct Case {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age: Option<Age>,
@@ -62,8 +68,13 @@ pub struct Complaint {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("anyOf" = [
+    {"properties": {"unit": {"const": "day"}, "value": {"maximum": 54787.5}}},
+    {"properties": {"unit": {"const": "month"}, "value": {"maximum": 1800}}},
+    {"properties": {"unit": {"const": "year"}, "value": {"maximum": 150}}},
+]))]
 pub struct Age {
-    #[schemars(range(min = 0.0, max = 150.0))]
+    #[schemars(range(min = 0.0))]
     pub value: f32,
     pub unit: AgeUnit,
 }
@@ -90,6 +101,7 @@ pub enum AgeUnit {
 /// the request's own bytes, which are stored, keep the original word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = open_to_new_words)]
 pub enum Sex {
     Male,
     Female,
@@ -114,6 +126,7 @@ pub struct Pregnancy {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = open_to_new_words)]
 pub enum PregnancyStatus {
     Pregnant,
     NotPregnant,
@@ -131,6 +144,7 @@ pub struct Finding {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = open_to_new_words)]
 pub enum FindingState {
     Present,
     Absent,

@@ -10,7 +10,10 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
-pub struct RequestId(#[schemars(with = "String", extend("format" = "uuid"))] pub Uuid);
+pub struct RequestId(#[schemars(with = "String", extend("format" = "uuid", "pattern" = UUID_PATTERN))] pub Uuid);
+
+/// Validators may leave `format` unchecked, so the schema says it again as a pattern.
+const UUID_PATTERN: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +70,11 @@ pub const DEPARTMENTS: &[(&str, &str)] = &[
 
 /// Asks the box to choose the department itself.
 pub const DEPARTMENT_AUTO: &str = "auto";
+
+/// What a `consult` may name as its department, for the schema.
+pub(crate) fn departments_asked() -> Vec<&'static str> {
+    DEPARTMENTS.iter().map(|(code, _)| *code).chain([DEPARTMENT_AUTO]).collect()
+}
 
 pub fn department_name_zh(code: &str) -> Option<&'static str> {
     DEPARTMENTS.iter().find(|(known, _)| *known == code).map(|(_, zh)| *zh)

@@ -3,7 +3,7 @@
 use crate::{
     bounded::Text,
     case::{self, Case},
-    ids::{DEPARTMENT_AUTO, Department, Lang, RequestId, department_name_zh},
+    ids::{DEPARTMENT_AUTO, Department, Lang, RequestId, department_name_zh, departments_asked},
     limits::*,
     reply::ErrorCode,
     words::*,
@@ -22,6 +22,7 @@ pub struct Consult {
     #[serde(default)]
     pub lang: Lang,
     /// A code of [`crate::ids::DEPARTMENTS`], or `auto`.
+    #[schemars(description = "A known department's code, or `auto`.", extend("enum" = departments_asked()))]
     pub department: Department,
     #[serde(default)]
     pub priority: Priority,
@@ -52,6 +53,7 @@ pub struct Sent {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = open_to_new_words)]
 pub enum Priority {
     Urgent,
     #[default]

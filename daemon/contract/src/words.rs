@@ -31,6 +31,13 @@ impl JsonSchema for V1 {
     }
 }
 
+/// For words that a newer tablet may add to (`#[serde(other)]`): the schema lists those known and takes any other.
+pub(crate) fn open_to_new_words(schema: &mut schemars::Schema) {
+    let known: serde_json::Map<_, _> =
+        ["type", "enum"].into_iter().filter_map(|key| Some((key.to_owned(), schema.remove(key)?))).collect();
+    schema.insert("anyOf".into(), serde_json::json!([known, {"type": "string"}]));
+}
+
 /// The `type` word of a message, as a type with one value.
 macro_rules! message_type {
     ($($name:ident = $word:literal;)*) => {$(

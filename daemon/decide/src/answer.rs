@@ -27,8 +27,8 @@ pub(crate) fn message(
 
 /// The lines of a section that a doctor may see, and how many were left out.
 pub(crate) fn visible(lines: &[FormLine]) -> (Vec<Line>, u32) {
-    let kept: Vec<Line> =
-        lines.iter().filter(|line| !is_forbidden(&line.text)).map(|line| Line::cut(&line.text)).collect();
+    // Judged as the doctor would see it: a control character must not hide a dose from the filter.
+    let kept: Vec<Line> = lines.iter().map(|line| Line::cut(&line.text)).filter(|line| !is_forbidden(line)).collect();
     let dropped = (lines.len() - kept.len()) as u32;
     (kept, dropped)
 }
@@ -59,7 +59,9 @@ fn assemble(
     if adapter.is_none() {
         degraded.insert(Degraded::NoAdapter);
     }
-    if spoken && (model.causes.is_empty() || Section::ALL.iter().any(|section| !form.contains_key(section))) {
+    // A form that came back with nothing in it is as incomplete as half a form; where the reason is known, it is enough.
+    let expected = spoken || degraded.is_empty();
+    if expected && (model.causes.is_empty() || Section::ALL.iter().any(|section| !form.contains_key(section))) {
         degraded.insert(Degraded::FormIncomplete);
     }
     if config.scripted {

@@ -43,7 +43,7 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
             _ => Plan::default(), // repeated, or another tablet's: nothing to say
         },
         Event::Refused { tablet, refusal } => refuse(tablet, refusal),
-        Event::Engine(engine) => Plan::default().record(Record::Engine(engine)).effect(Effect::Status),
+        Event::Engine(engine) => engine_changed(state, engine),
         Event::WorkerDied => worker_died(state),
         Event::Section { job, section, lines } => take_section(state, job, section, lines),
         Event::Filled { job, facts } => match state.jobs.get(&job) {
@@ -162,6 +162,15 @@ fn resend(state: &State, tablet: TabletName, id: RequestId, known: Option<Known>
 fn refuse(tablet: TabletName, refusal: Refusal) -> Plan {
     let message = message::bytes(&ErrorReply::from(refusal));
     Plan::default().effect(Effect::Publish { tablet, message })
+}
+
+/// News of the engine is news of a worker that has none of our cases: what was running waits again.
+fn engine_changed(state: &State, engine: EngineState) -> Plan {
+    let plan = Plan::default().record(Record::Engine(engine)).effect(Effect::Status);
+    match state.running {
+        Some(id) => plan.record(Record::Interrupted { id }),
+        None => plan,
+    }
 }
 
 fn worker_died(state: &State) -> Plan {

@@ -1,0 +1,217 @@
+//! What must hold: after each step, of each plan, on the disk, in each message, at the end of each case.
+
+use crate::{
+    cases::{self, DOSE, SERVED},
+    disk::{Disk, Row},
+};
+use contract::{
+    answer::{Answer, Degraded, UncertaintyBasis},
+    case::PregnancyStatus,
+    ids::{RequestId, TabletName},
+    reply::{ErrorCode, Reply},
+    request::{Consult, Priority},
+    words::Triage,
+};
+use decide::{Config, Effect, EngineState, Event, Job, Now, Phase, Record, State};
+use std::collections::BTreeSet;
+
+/// After a step nothing is left to do at this moment.
+pub fn of_a_state(state: &State, now: Now) {
+    let config = &state.config;
+    assert!(state.jobs.len() <= config.queue_max, "the queue is over its bound");
+    let running: Vec<RequestId> = state.jobs.iter().filter(|(_, job)| runs(job)).map(|(id, _)| *id).collect();
+    assert_eq!(running, Vec::from_iter(state.running), "one case at most is with the engine, and the state says which");
+    if state.engine == EngineState::Ready {
+        assert!(
+            state.running.is_some() || state.jobs.is_empty(),
+            "the engine is ready, somebody waits, nobody is served"
+        );
+    } else {
+        assert_eq!(state.running, None, "with an engine that is {:?}", state.engine);
+    }
+    assert!(
+        state.engine != EngineState::Unfit || state.jobs.is_empty(),
+        "no case waits for an engine that never comes"
+    );
+    for (id, job) in &state.jobs {
+        assert!(job.deadline_ms() > now.mono_ms, "{id} is overdue");
+        assert!(job.deaths < config.deaths_max, "{id} has killed too many workers and is still here");
+        assert!(job.attempts <= config.attempts_max, "{id} was tried too often");
+        assert!(runs(job) || job.attempts < config.attempts_max, "{id} waits for an attempt that it may not have");
+        assert!(SERVED.contains(&department(&job.consult)), "{id} waits for an adapter that the box has not got");
+        assert!(!state.owed.contains_key(id), "P3: {id} is both open and answered");
+    }
+    assert!(state.owed.values().all(|owed| owed.due_ms > now.mono_ms), "an answer is due and was not sent");
+}
+
+pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[Effect], after: &State) {
+    let asker = match event {
+        Event::Consult { tablet, .. }
+        | Event::Resend { tablet, .. }
+        | Event::Receipt { tablet, .. }
+        | Event::Refused { tablet, .. } => Some(tablet),
+        _ => None,
+    };
+    let mut fills = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::PublishStored { tablet, .. } => {
+                assert_eq!(Some(tablet), asker, "sent to a tablet that did not ask")
+            }
+            Effect::Publish { tablet, message } => {
+                if let Ok(Reply::Error(error)) = Reply::parse(message) {
+                    assert_eq!(Some(tablet), asker, "an error for a tablet that did nothing");
+                    assert_eq!(error.code == ErrorCode::Busy, error.retry_after_s.is_some_and(|s| s > 0));
+                    let full = before.jobs.len() == before.config.queue_max;
+                    assert!(error.code != ErrorCode::Busy || full, "busy with a free place");
+                }
+            }
+            Effect::Fill { id, .. } => fills.push(*id),
+            Effect::PublishAnswer { .. } | Effect::Cancel { .. } | Effect::Status => {}
+        }
+    }
+    let attempts: Vec<RequestId> = records.iter().filter_map(attempt).collect();
+    assert_eq!(fills, attempts, "each order has its record, each record its order");
+    assert!(fills.len() <= 1, "two orders at one moment");
+    if let Some(id) = fills.first() {
+        assert_eq!((after.running, after.engine), (Some(*id), EngineState::Ready));
+        let served = rank(&after.jobs[id]);
+        assert!(after.jobs.values().all(|other| served <= rank(other)), "{id} was served before its turn");
+    }
+    a_case_taken_from_the_worker_is_cancelled(before, event, effects, after);
+}
+
+fn a_case_taken_from_the_worker_is_cancelled(before: &State, event: &Event, effects: &[Effect], after: &State) {
+    let Some(id) = before.running.filter(|id| !after.jobs.contains_key(id)) else { return };
+    let let_go = match event {
+        Event::Filled { job, .. } | Event::FillFailed { job } => *job == id,
+        Event::WorkerDied | Event::Engine(_) => true,
+        _ => false,
+    };
+    let cancelled = effects.iter().any(|effect| matches!(effect, Effect::Cancel { id: it } if *it == id));
+    assert!(let_go || cancelled, "the worker goes on with {id}, which is answered");
+}
+
+/// What is durable is the same in memory and on the disk.
+pub fn of_the_disk(state: &State, disk: &Disk) {
+    let mut jobs: Vec<(&RequestId, &Job)> = state.jobs.iter().collect();
+    jobs.sort_by_key(|(_, job)| job.arrival);
+    let in_memory = jobs.into_iter().map(|(id, job)| (*id, &job.tablet, job.digest, job.attempts, job.deaths));
+    let on_disk = disk.open().map(|row| (row.id, &row.tablet, row.digest, row.attempts, row.deaths));
+    assert!(in_memory.eq(on_disk), "the open cases differ");
+    let in_memory: BTreeSet<_> = state.owed.iter().map(|(id, owed)| (*id, &owed.tablet)).collect();
+    let on_disk: BTreeSet<_> = disk.owed().map(|row| (row.id, &row.tablet)).collect();
+    assert_eq!(in_memory, on_disk, "the owed answers differ");
+}
+
+/// Read as a tablet reads it: it is of its own case and says what is stored.
+pub fn of_a_message(disk: &Disk, config: &Config, tablet: &TabletName, message: &[u8]) -> Reply {
+    let text = String::from_utf8(message.to_vec()).expect("UTF-8");
+    assert!(!text.replace(' ', "").contains(DOSE), "a dose: {text}");
+    let reply = Reply::parse(message).expect("P5: the contract's own reader reads it");
+    if matches!(reply, Reply::Error(_)) {
+        return reply;
+    }
+    let row = reply.id().and_then(|id| disk.row(id)).expect("P1: published and not stored");
+    assert_eq!(row.tablet, *tablet, "one tablet's case was published to another");
+    match &reply {
+        Reply::Answer(answer) => {
+            assert_eq!(row.answer(), Some(message), "P2: published, and other bytes are stored");
+            of_an_answer(answer, row, config);
+        }
+        Reply::Progress(_) => assert!(row.attempts > 0, "progress of a case that no engine has seen"),
+        _ => assert!(row.messages.iter().any(|stored| stored == message), "P2: published, and other bytes are stored"),
+    }
+    reply
+}
+
+fn of_an_answer(answer: &Answer, row: &Row, config: &Config) {
+    let consult = row.consult();
+    let rules = cases::rules_alone(&consult);
+    assert_eq!((answer.id, answer.lang, &*answer.department), (row.id, consult.lang, department(&consult)));
+    assert_eq!(answer.red_flags, rules.red_flags, "P10: the flags depend on more than the case");
+    assert_eq!(answer.triage, rules.triage, "P10: the triage depends on more than the case");
+    assert!(!answer.cannot_exclude.is_empty(), "P5");
+    assert!(
+        rules.exclusions.iter().all(|by_rule| answer.cannot_exclude.contains(by_rule)),
+        "P10: an exclusion is lost"
+    );
+    assert_eq!(answer.patient_text, None);
+    let provenance = &answer.provenance;
+    let opinion = !answer.possible_causes.is_empty();
+    assert!(opinion || answer.abstained.is_some(), "no opinion, and it does not say that it abstains");
+    let by_rules_alone = answer.uncertainty.basis == UncertaintyBasis::RulesOnly;
+    let reasons = provenance.degraded.iter().filter(|why| **why != Degraded::ScriptedEngine).count();
+    assert!(!by_rules_alone || reasons > 0, "an answer of the rules alone does not say why");
+    assert_eq!(provenance.adapter.is_none(), by_rules_alone, "an adapter is named that said nothing, or the reverse");
+    assert_eq!(config.scripted, provenance.degraded.contains(&Degraded::ScriptedEngine), "scripted and unlabelled");
+}
+
+pub fn of_a_finished_case(row: &Row, config: &Config) {
+    let replies: Vec<Reply> =
+        row.messages.iter().map(|bytes| Reply::parse(bytes).expect("stored and readable")).collect();
+    let rules = cases::rules_alone(&row.consult());
+    assert!(row.received && row.attempts <= config.attempts_max && row.deaths <= config.deaths_max);
+    match &replies[..] {
+        [Reply::Accepted(_), Reply::Answer(answer)] => {
+            assert_eq!(rules.triage, Triage::Green, "P10: a danger without its alert");
+            of_an_answer(answer, row, config);
+        }
+        [Reply::Accepted(_), Reply::Alert(alert), Reply::Answer(answer)] => {
+            assert!(rules.triage > Triage::Green, "an alert for a green case");
+            assert_eq!((alert.triage, &alert.red_flags), (rules.triage, &rules.red_flags), "P10");
+            of_an_answer(answer, row, config);
+        }
+        other => panic!("P3: not one acceptance and one answer: {other:?}"),
+    }
+}
+
+fn runs(job: &Job) -> bool {
+    matches!(job.phase, Phase::Running { .. })
+}
+
+fn attempt(record: &Record) -> Option<RequestId> {
+    match record {
+        Record::Attempt { id } => Some(*id),
+        _ => None,
+    }
+}
+
+/// Danger before urgency before arrival, said again in other words than the core's.
+fn rank(job: &Job) -> (bool, bool, u64) {
+    let red = cases::rules_alone(&job.consult).triage == Triage::Red;
+    (!red, !red && job.consult.priority != Priority::Urgent, job.arrival)
+}
+
+fn department(consult: &Consult) -> &str {
+    let case = &consult.case;
+    match &*consult.department {
+        "auto" if case.pregnancy.is_some_and(|p| p.status == PregnancyStatus::Pregnant) => "obstetrics",
+        "auto" if case.age.is_some_and(|age| age.years() < 14.0) => "pediatrics",
+        "auto" => "internal",
+        stated => stated,
+    }
+}
+
+pub fn name(why: Degraded) -> &'static str {
+    match why {
+        Degraded::ScriptedEngine => "scripted engine",
+        Degraded::EngineDown => "engine down",
+        Degraded::EngineCrashed => "engine crashed",
+        Degraded::Deadline => "deadline",
+        Degraded::FormIncomplete => "form incomplete",
+        Degraded::NoAdapter => "no adapter",
+        Degraded::CaseCut => "case cut",
+        #[allow(unreachable_patterns, reason = "the contract may learn new reasons")]
+        _ => "other",
+    }
+}
+
+pub fn code(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Busy => "busy",
+        ErrorCode::IdConflict => "id conflict",
+        ErrorCode::UnknownId => "unknown id",
+        _ => "refused",
+    }
+}

@@ -1,0 +1,384 @@
+//! A box with its tablets, worker, disk and power, all of it chance. It does what `daemon/src/run.rs` does:
+//! decide some events, write their records, acknowledge, act; and the power may fail between any two of these.
+
+use crate::{
+    cases::{self, CASES_COUNT, MODEL_LINES, RUBBISH, SERVED, TABLETS},
+    dice::Dice,
+    disk::Disk,
+    promises,
+};
+use contract::{
+    ids::{RequestId, TabletName},
+    reply::{Reply, Section},
+    request::{Request, parse_receipt, parse_request},
+};
+use decide::{Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Now, Plan, Record, State, step};
+use serde_json::json;
+use sha2::Digest as _;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often each thing has happened: a life in which nothing happens proves nothing.
+pub type Seen = BTreeMap<&'static str, u64>;
+
+/// A message on its way from a tablet; `receipt` says on which topic.
+#[derive(Clone)]
+struct Mail {
+    tablet: TabletName,
+    receipt: bool,
+    bytes: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    effects: Vec<Effect>,
+    mail: Vec<Mail>,
+}
+
+pub struct World {
+    dice: Dice,
+    config: Config,
+    state: State,
+    now: Now,
+    batch: Batch,
+    disk: Disk,
+    /// The consults of this life, each at its own tablet.
+    consults: Vec<(RequestId, Mail)>,
+    /// Not acknowledged before the power failed: the broker brings it again.
+    undelivered: Vec<Mail>,
+    /// What the tablets have heard under an id, by type, once and for ever.
+    heard: BTreeMap<(RequestId, &'static str), Vec<u8>>,
+    pub seen: Seen,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let scripted = dice.one_in(4);
+        let config = Config { scripted, ..cases::config(1 + dice.below(6)) };
+        let consults = (0..20).map(|n| (cases::id(n), consult(&mut dice, n))).collect();
+        Self {
+            state: State::new(config.clone()),
+            config,
+            dice,
+            now: Now { mono_ms: 0, unix_s: 1_700_000_000 },
+            batch: Batch::default(),
+            disk: Disk::default(),
+            consults,
+            undelivered: Vec::new(),
+            heard: BTreeMap::new(),
+            seen: Seen::new(),
+        }
+    }
+
+    pub fn something_happens(&mut self) {
+        match self.dice.below(20) {
+            0..=4 => self.a_tablet_consults(),
+            5 => self.a_tablet_asks_again(),
+            6 => self.a_tablet_confirms(),
+            7 => self.a_tablet_talks_rubbish(),
+            8..=14 => self.the_worker_speaks(),
+            15 => self.the_engine_changes(),
+            16 => self.decide(Event::Connected),
+            _ => self.time_passes(),
+        }
+        if self.dice.one_in(2) {
+            self.finish();
+        }
+    }
+
+    fn a_tablet_consults(&mut self) {
+        let n = self.dice.below(self.consults.len());
+        let (_, mut mail) = self.consults[n].clone();
+        if self.dice.one_in(8) {
+            mail.bytes = consult(&mut self.dice, n).bytes;
+        }
+        if self.dice.one_in(8) {
+            mail.tablet = cases::tablet(self.dice.pick(&TABLETS));
+        }
+        self.receive(mail);
+    }
+
+    fn a_tablet_asks_again(&mut self) {
+        let bytes = json!({"v": 1, "type": "resend", "id": self.any_id()}).to_string().into_bytes();
+        let tablet = cases::tablet(self.dice.pick(&TABLETS));
+        self.receive(Mail { tablet, receipt: false, bytes });
+    }
+
+    /// Somebody's receipt. The owner sends none before it has the answer; others may send what they like.
+    fn a_tablet_confirms(&mut self) {
+        let (id, tablet) = (self.any_id(), cases::tablet(self.dice.pick(&TABLETS)));
+        let owner = self.disk.row(id).is_some_and(|row| row.tablet == tablet);
+        if !owner || self.heard.contains_key(&(id, "answer")) {
+            self.receive(receipt(tablet, id));
+        }
+    }
+
+    fn a_tablet_talks_rubbish(&mut self) {
+        let bytes = self.dice.pick(&RUBBISH).as_bytes().to_vec();
+        let (tablet, receipt) = (cases::tablet(self.dice.pick(&TABLETS)), self.dice.one_in(3));
+        self.receive(Mail { tablet, receipt, bytes });
+    }
+
+    fn the_worker_speaks(&mut self) {
+        let job = match self.state.running {
+            Some(running) if !self.dice.one_in(8) => running,
+            _ => self.any_id(),
+        };
+        let event = match self.dice.below(8) {
+            0..=3 => self.section(job),
+            4..=5 => Event::Filled { job, facts: self.facts() },
+            6 => Event::FillFailed { job },
+            _ => Event::WorkerDied,
+        };
+        self.decide(event);
+    }
+
+    fn section(&mut self, job: RequestId) -> Event {
+        let line = |dice: &mut Dice| FormLine { text: dice.pick(&MODEL_LINES).to_string(), logprob: -0.3 };
+        let lines = (0..self.dice.below(4)).map(|_| line(&mut self.dice)).collect();
+        Event::Section { job, section: self.dice.pick(&Section::ALL), lines }
+    }
+
+    fn facts(&mut self) -> FillFacts {
+        FillFacts { tokens_read: 1, tokens_written: 1, case_cut: self.dice.one_in(4) }
+    }
+
+    fn the_engine_changes(&mut self) {
+        use EngineState::{Ready, Restarting, Starting, Unfit};
+        let engine = self.dice.pick(&[Ready, Ready, Ready, Ready, Restarting, Starting, Unfit]);
+        self.decide(Event::Engine(engine));
+    }
+
+    fn time_passes(&mut self) {
+        self.now.mono_ms += match self.dice.below(4) {
+            0 => 0,
+            1 => self.dice.below(1000) as u64,
+            2 => self.dice.below(60_000) as u64,
+            _ => self.dice.below(600_000) as u64,
+        };
+        self.now.unix_s = if self.dice.one_in(9) { self.dice.below(4_000_000_000) as u64 } else { self.now.unix_s + 1 };
+        self.decide(Event::Tick);
+    }
+
+    fn any_id(&mut self) -> RequestId {
+        cases::id(self.dice.below(self.consults.len() + 1))
+    }
+
+    /// As the loop does: what this batch holds must be on the disk before the store is asked about it.
+    fn receive(&mut self, mail: Mail) {
+        if !self.batch.records.is_empty() {
+            self.finish();
+        }
+        let event = self.read(&mail);
+        self.batch.mail.push(mail);
+        self.decide(event);
+    }
+
+    fn read(&self, mail: &Mail) -> Event {
+        let (tablet, bytes) = (mail.tablet.clone(), mail.bytes.clone());
+        if mail.receipt {
+            return match parse_receipt(&bytes) {
+                Ok(receipt) => Event::Receipt { tablet, id: receipt.id },
+                Err(refusal) => Event::Refused { tablet, refusal },
+            };
+        }
+        match parse_request(&bytes) {
+            Ok(Request::Consult(consult)) => {
+                let digest: Digest = sha2::Sha256::digest(&bytes).into();
+                let known = self.disk.known(consult.id);
+                Event::Consult { tablet, consult: Box::new(consult), bytes, digest, known }
+            }
+            Ok(Request::Resend(resend)) => Event::Resend { tablet, id: resend.id, known: self.disk.known(resend.id) },
+            Err(refusal) => Event::Refused { tablet, refusal },
+        }
+    }
+
+    fn decide(&mut self, event: Event) {
+        let before = self.state.clone();
+        let Plan { records, effects } = step(&mut self.state, event.clone(), self.now);
+        promises::of_a_state(&self.state, self.now);
+        promises::of_a_plan(&before, &event, &records, &effects, &self.state);
+        for record in &records {
+            match record {
+                Record::Death { .. } => self.count("death"),
+                Record::Attempt { .. } => self.count("attempt"),
+                _ => {}
+            }
+        }
+        if effects.iter().any(|effect| matches!(effect, Effect::Cancel { .. })) {
+            self.count("cancel");
+        }
+        self.batch.records.extend(records);
+        self.batch.effects.extend(effects);
+    }
+
+    /// First the records, then the acknowledgements, then the acts.
+    fn finish(&mut self) {
+        let Batch { records, effects, .. } = std::mem::take(&mut self.batch);
+        self.disk.commit(&records);
+        promises::of_the_disk(&self.state, &self.disk);
+        effects.into_iter().for_each(|effect| self.perform(effect));
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Publish { tablet, message } => self.publish(&tablet, message),
+            Effect::PublishStored { tablet, id } => {
+                let stored = self.disk.row(id).expect("P1: what is sent again is stored").messages.clone();
+                assert!(!stored.is_empty());
+                self.count("stored messages again");
+                stored.into_iter().for_each(|message| self.publish(&tablet, message));
+            }
+            Effect::PublishAnswer { tablet, id } => {
+                let row = self.disk.row(id).expect("P1: what is sent again is stored");
+                assert!(!row.received, "{id} has its receipt and is sent again");
+                let answer = row.answer().expect("only what has ended is owed").to_vec();
+                self.count("answer again");
+                self.publish(&tablet, answer);
+            }
+            Effect::Fill { id, .. } => {
+                let row = self.disk.row(id).expect("P1: only what is stored is served");
+                assert!(row.attempts >= 1, "{id} is served before its attempt is on the disk");
+                assert!(row.attempts <= self.config.attempts_max && row.deaths <= self.config.deaths_max);
+            }
+            Effect::Cancel { .. } | Effect::Status => {}
+        }
+    }
+
+    fn publish(&mut self, tablet: &TabletName, message: Vec<u8>) {
+        let reply = promises::of_a_message(&self.disk, &self.config, tablet, &message);
+        let (kind, id) = match &reply {
+            Reply::Accepted(accepted) => ("accepted", accepted.id),
+            Reply::Alert(alert) => ("alert", alert.id),
+            Reply::Answer(answer) => {
+                answer.provenance.degraded.iter().for_each(|why| self.count(promises::name(*why)));
+                self.count(if answer.possible_causes.is_empty() { "no opinion" } else { "opinion" });
+                ("answer", answer.id)
+            }
+            Reply::Error(error) => return self.count(promises::code(error.code)),
+            Reply::Progress(_) => return self.count("progress"),
+        };
+        self.count(kind);
+        let first = self.heard.entry((id, kind)).or_insert_with(|| message.clone());
+        assert_eq!(*first, message, "P2: {kind} of {id} has changed");
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    pub fn the_power_may_fail(&mut self) {
+        if self.dice.one_in(12) {
+            self.the_power_fails();
+        }
+    }
+
+    fn the_power_fails(&mut self) {
+        let Batch { records, effects, mail } = std::mem::take(&mut self.batch);
+        let done = match self.dice.below(4) {
+            0 => {
+                self.count("cut before the records");
+                self.undelivered.extend(mail);
+                0
+            }
+            1 => {
+                self.count("cut before the acknowledgements");
+                self.disk.commit(&records);
+                self.undelivered.extend(mail);
+                0
+            }
+            2 => {
+                self.count("cut amid the effects");
+                self.disk.commit(&records);
+                self.dice.below(effects.len() + 1)
+            }
+            _ => {
+                self.count("cut after the effects");
+                self.disk.commit(&records);
+                effects.len()
+            }
+        };
+        effects.into_iter().take(done).for_each(|effect| self.perform(effect));
+        self.starts_again();
+    }
+
+    fn starts_again(&mut self) {
+        self.now = Now { mono_ms: self.dice.below(2000) as u64, unix_s: self.dice.below(4_000_000_000) as u64 };
+        self.state = State::new(self.config.clone());
+        self.disk.recover().iter().for_each(|record| self.state.apply(record, self.now));
+        assert_eq!(self.state.running, None, "nothing runs after a restart");
+        promises::of_the_disk(&self.state, &self.disk);
+        for mail in std::mem::take(&mut self.undelivered) {
+            self.receive(mail);
+        }
+    }
+
+    /// The broker is there, tablets repeat and confirm, the worker works, is unfit, or hangs: it must drain.
+    pub fn becomes_kind(&mut self) {
+        self.decide(Event::Connected);
+        let (end, engine, hangs) = self.dice.pick(&[
+            ("ends with a worker", EngineState::Ready, false),
+            ("ends unfit", EngineState::Unfit, false),
+            ("ends hanging", EngineState::Ready, true),
+            ("ends starting", EngineState::Starting, false),
+        ]);
+        self.count(end);
+        self.decide(Event::Engine(engine));
+        for _ in 0..2000 {
+            self.finish();
+            let waiting = self.tablets_insist();
+            if waiting == 0 && self.state.jobs.is_empty() && self.state.owed.is_empty() {
+                return self.finish();
+            }
+            if let Some(job) = self.state.running.filter(|_| !hangs) {
+                let section = self.section(job);
+                self.decide(section);
+                let facts = self.facts();
+                self.decide(Event::Filled { job, facts });
+            }
+            self.now.mono_ms += 20_000;
+            self.decide(Event::Tick);
+        }
+        panic!("does not drain: {} open, {} owed", self.state.jobs.len(), self.state.owed.len());
+    }
+
+    /// Repeats what has no `accepted` and confirms what is answered; says how many are still without.
+    fn tablets_insist(&mut self) -> usize {
+        let unaccepted = |(id, _): &&(RequestId, Mail)| !self.heard.contains_key(&(*id, "accepted"));
+        let repeats: Vec<Mail> = self.consults.iter().filter(unaccepted).map(|(_, mail)| mail.clone()).collect();
+        let waiting =
+            repeats.iter().filter(|mail| self.disk.rows().iter().all(|row| row.request != mail.bytes)).count();
+        repeats.into_iter().for_each(|mail| self.receive(mail));
+        let answered = |id| self.heard.contains_key(&(id, "answer"));
+        let confirmed = self.disk.owed().filter(|row| answered(row.id)).map(|row| receipt(row.tablet.clone(), row.id));
+        confirmed.collect::<Vec<_>>().into_iter().for_each(|mail| self.receive(mail));
+        waiting
+    }
+
+    pub fn has_kept_its_word(&self) {
+        let heard = |kind| self.heard.keys().filter(move |(_, heard)| *heard == kind).map(|(id, _)| *id);
+        for id in heard("accepted") {
+            assert!(self.disk.row(id).is_some(), "P1: {id} was accepted and is not stored");
+        }
+        let answered: BTreeSet<RequestId> = heard("answer").collect();
+        for row in self.disk.rows() {
+            promises::of_a_finished_case(row, &self.config);
+            assert!(answered.contains(&row.id), "P3: {} is answered and its tablet does not know", row.id);
+        }
+        assert_eq!(self.disk.rows().len(), self.consults.len(), "a consult was neither accepted nor refused for ever");
+    }
+}
+
+fn consult(dice: &mut Dice, n: usize) -> Mail {
+    let departments = [SERVED[0], SERVED[1], SERVED[2], "auto", "auto", "surgery"];
+    let (case, lang, department) = (dice.below(CASES_COUNT), dice.pick(&["zh", "en"]), dice.pick(&departments));
+    let (priority, deadline_s) = (dice.pick(&["routine", "routine", "urgent"]), dice.pick(&[5, 30, 180, 600, 3600]));
+    let bytes = cases::request(cases::id(n), case, lang, department, priority, deadline_s);
+    Mail { tablet: cases::tablet(dice.pick(&TABLETS)), receipt: false, bytes }
+}
+
+fn receipt(tablet: TabletName, id: RequestId) -> Mail {
+    let bytes = json!({"v": 1, "type": "receipt", "id": id}).to_string().into_bytes();
+    Mail { tablet, receipt: true, bytes }
+}

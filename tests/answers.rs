@@ -1,0 +1,118 @@
+//! The whole way on real parts: Mosquitto, the daemon, llama.cpp, the demo model and its adapters.
+
+mod common;
+
+use common::*;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// (case, rule that must fire, department whose adapter must have answered)
+const CASES: [(&str, &str, &str); 5] = [
+    ("angina.zh", "RF001", "internal"),
+    ("pregnancy-headache.zh", "RF020", "obstetrics"),
+    ("child-ear-pain.zh", "RF042", "pediatrics"),
+    ("shepherd-fever.zh", "RF080", "internal"),
+    ("angina.en", "RF001", "internal"),
+];
+
+/// What the model wrote, without times and ids.
+fn opinion(answer: &Value) -> Value {
+    let of_model = |list: &Value| -> Vec<Value> {
+        list.as_array().into_iter().flatten().filter(|e| e["origin"] == "model").cloned().collect()
+    };
+    json!([
+        answer["possible_causes"],
+        of_model(&answer["cannot_exclude"]),
+        of_model(&answer["suggested_checks"]),
+        answer["medication_cautions"],
+        of_model(&answer["missing_information"]),
+    ])
+}
+
+#[test]
+fn the_products_own_cases_are_answered_in_full() {
+    let clinic = Clinic::real("");
+    let tablet = clinic.ready();
+    for (name, rule, department) in CASES {
+        let request = case(name);
+        tablet.ask(&request);
+        let heard = tablet.conversation(&request);
+        heard.iter().for_each(assert_valid);
+        let kinds: Vec<&str> = heard.iter().filter_map(|m| m["type"].as_str()).collect();
+        assert_eq!(kinds[..2], ["accepted", "alert"], "{name}");
+        assert_eq!(kinds.iter().filter(|k| **k == "progress").count(), 5, "{name}: a progress for each section");
+
+        let (alert, answer) = (&heard[1], &heard[heard.len() - 1]);
+        assert!(alert["red_flags"].as_array().is_some_and(|f| f.iter().any(|f| f["rule"] == rule)), "{name}: {alert:#}");
+        assert_eq!(answer["type"], "answer", "{name}");
+        assert_eq!(answer["red_flags"], alert["red_flags"], "{name}: the answer repeats the alert");
+        assert_eq!(answer["provenance"]["adapter"]["id"], format!("demo-{department}"), "{name}");
+        assert_eq!(answer["provenance"]["degraded"], json!([]), "{name}");
+        assert_eq!(answer["abstained"], Value::Null, "{name}");
+        assert!(!answer["possible_causes"].as_array().expect("a list").is_empty(), "{name}");
+        assert!(answer["provenance"]["timings"]["tokens_written"].as_u64() > Some(10), "{name}");
+        tablet.receipt(&request);
+    }
+}
+
+#[test]
+fn adapters_change_the_text_and_nothing_leaks_between_them() {
+    // With room for both contexts, and with room for one only, which is then built anew at each change.
+    for contexts_max in [4, 1] {
+        let clinic = Clinic::real(&format!("contexts_max = {contexts_max}"));
+        let tablet = clinic.ready();
+        let answer_of = |department: &str| {
+            let mut request = case("angina.zh");
+            request["department"] = json!(department);
+            tablet.ask(&request);
+            let answer = tablet.expect("answer", &request);
+            assert_eq!(answer["provenance"]["adapter"]["id"], format!("demo-{department}"));
+            opinion(&answer)
+        };
+        let (alone, other, again) = (answer_of("internal"), answer_of("obstetrics"), answer_of("internal"));
+        assert_ne!(alone, other, "another adapter, another text");
+        assert_eq!(alone, again, "the same adapter, the same text, byte for byte");
+    }
+}
+
+#[test]
+fn a_killed_worker_costs_a_retry_and_no_answer() {
+    let clinic = Clinic::real("");
+    let tablet = clinic.ready();
+    let undisturbed = case("shepherd-fever.zh");
+    tablet.ask(&undisturbed);
+    let undisturbed = tablet.expect("answer", &undisturbed);
+
+    let request = case("shepherd-fever.zh");
+    tablet.ask(&request);
+    tablet.expect("progress", &request);
+    clinic.signal_worker(Signal::KILL);
+    let answer = tablet.expect("answer", &request);
+    assert_eq!(answer["provenance"]["degraded"], json!([]));
+    assert_eq!(opinion(&answer), opinion(&undisturbed), "as if nothing had happened");
+}
+
+#[test]
+fn a_daemon_killed_after_accepted_answers_once_after_its_restart() {
+    let mut clinic = Clinic::real("");
+    drop(clinic.ready());
+    let tablet = Tablet::new(&clinic, "ward");
+    let request = case("pregnancy-headache.zh");
+    tablet.ask(&request);
+    tablet.expect("accepted", &request);
+    clinic.kill_daemon();
+    assert!(tablet.rest(std::time::Duration::from_millis(300)).iter().all(|m| m["type"] != "answer"), "killed too late");
+
+    clinic.start();
+    let answer = tablet.expect("answer", &request);
+    assert_valid(&answer);
+    assert_eq!(answer["provenance"]["adapter"]["id"], "demo-obstetrics");
+    tablet.receipt(&request);
+    let rest = tablet.rest(std::time::Duration::from_secs(2));
+    assert!(rest.iter().all(|m| m["type"] != "answer"), "a second answer: {rest:#?}");
+
+    // And what a resend brings is what was sent, byte for byte.
+    tablet.ask(&json!({"v":1,"type":"resend","id":request["id"]}));
+    let stored = tablet.expect("answer", &request);
+    assert_eq!(stored.to_string(), answer.to_string());
+}

@@ -1,0 +1,352 @@
+//! The real parts for the tests: Mosquitto, the daemon's own binary, and a tablet. Everything lives in a
+//! temporary folder, talks over a Unix socket, and ends with its owner.
+#![allow(dead_code)] // each test file uses its own part
+
+use rumqttc::{
+    Transport,
+    v5::{
+        AsyncClient, Event, MqttOptions,
+        mqttbytes::{QoS, v5::Packet},
+    },
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+pub const DEMO_MODEL_SHA256: &str = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818";
+/// Long enough for a model on two busy cores; nothing waits so long when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Ends its process with it.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")))
+    }
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A clinic's box: a folder, a broker, a daemon.
+pub struct Clinic {
+    pub folder: TempDir,
+    pub settings: PathBuf,
+    pub broker: Running,
+    pub daemon: Option<Running>,
+}
+
+impl Clinic {
+    /// With the scripted engine; `script` is a TOML inline table.
+    pub fn scripted(script: &str, more: &str) -> Self {
+        let adapters = demo_adapters();
+        Self::open(&format!("[engine]\nkind = \"scripted\"\nscript = {script}\nsilence_s_max = 5\n{adapters}\n{more}"))
+    }
+
+    /// With llama.cpp, the demo model and the demo adapters.
+    pub fn real(more_engine: &str) -> Self {
+        let engine = format!(
+            "[engine]\nmodel = {:?}\nmodel_sha256 = \"{DEMO_MODEL_SHA256}\"\ncontext_tokens = 2048\n{more_engine}\n",
+            demo_model()
+        );
+        Self::open(&format!("{engine}{}", demo_adapters()))
+    }
+
+    pub fn open(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let broker = broker(folder.path());
+        let file = folder.path().join("consultd.toml");
+        let head = format!(
+            "[box]\nname = \"test-box\"\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n",
+            folder.path().join("state"),
+            socket(folder.path())
+        );
+        write(&file, &format!("{head}{settings}"));
+        let mut clinic = Self { folder, settings: file, broker, daemon: None };
+        clinic.start();
+        clinic
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        socket(self.folder.path())
+    }
+
+    pub fn start(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consultd"));
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log file");
+        command.args(["run", "--config"]).arg(&self.settings).stderr(log).stdin(Stdio::null());
+        self.daemon = Some(Running::start(&mut command));
+    }
+
+    /// Waits until the daemon listens: a resend of an unknown id is answered.
+    pub fn ready(&self) -> Tablet {
+        let tablet = Tablet::new(self, "ready");
+        let resend = json!({"v":1,"type":"resend","id":uuid::Uuid::new_v4()}).to_string();
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            tablet.send(resend.as_bytes());
+            if tablet.next(Duration::from_millis(500)).is_some() {
+                return tablet;
+            }
+        }
+        panic!("the daemon does not answer; its log:\n{}", self.log_text());
+    }
+
+    /// The status on `box/status`, once it is the wanted one.
+    pub fn wait_for_status(&self, state: &str) -> Value {
+        let watcher = Tablet::listen(self, "watcher", "consult/1/box/status");
+        watcher.wait(PATIENCE, |m| m["state"] == state).unwrap_or_else(|| {
+            panic!("never {state}; the daemon's log:\n{}", self.log_text())
+        })
+    }
+
+    pub fn kill_daemon(&mut self) {
+        self.daemon.take().expect("a running daemon").kill();
+    }
+
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.as_ref().expect("a running daemon").0.id()
+    }
+
+    /// The worker is the daemon's only child.
+    pub fn worker_pid(&self) -> Option<u32> {
+        let pid = self.daemon_pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+        let of_tasks = tasks.flatten().filter_map(|t| fs::read_to_string(t.path().join("children")).ok());
+        let all: String = std::iter::once(children).chain(of_tasks).collect::<Vec<_>>().join(" ");
+        all.split_whitespace().next()?.parse().ok()
+    }
+
+    pub fn signal_worker(&self, signal: rustix::process::Signal) {
+        let pid = self.worker_pid().expect("a worker");
+        let pid = rustix::process::Pid::from_raw(pid as i32).expect("a process number");
+        rustix::process::kill_process(pid, signal).expect("the worker can be signalled");
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("mqtt.sock")
+}
+
+#[allow(clippy::disallowed_methods)] // a test's own file needs no sync
+pub fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("a file in the temporary folder");
+}
+
+/// The real Mosquitto. `MOSQUITTO` names another binary.
+pub fn broker(folder: &Path) -> Running {
+    let user = String::from_utf8(Command::new("id").arg("-un").output().expect("id").stdout).expect("a name");
+    let config = format!(
+        "user {}\nallow_anonymous true\nmessage_size_limit 1048576\nmax_queued_messages 10000\n\
+         persistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1\nlistener 0 {}\n",
+        user.trim(),
+        folder.display(),
+        socket(folder).display()
+    );
+    let file = folder.join("mosquitto.conf");
+    write(&file, &config);
+    let program = std::env::var("MOSQUITTO").unwrap_or_else(|_| {
+        ["/usr/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
+            .into_iter()
+            .find(|path| Path::new(path).exists())
+            .unwrap_or("mosquitto")
+            .to_owned()
+    });
+    let running = Running::start(Command::new(program).arg("-c").arg(file).stderr(Stdio::null()).stdout(Stdio::null()));
+    let began = Instant::now();
+    while !socket(folder).exists() {
+        assert!(began.elapsed() < PATIENCE, "Mosquitto does not open its socket");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running
+}
+
+pub fn demo_model() -> PathBuf {
+    let path = std::env::var_os("CONSULTD_DEMO_MODEL").map(PathBuf::from).unwrap_or_else(|| {
+        let cache = std::env::var_os("HOME").expect("a home folder");
+        PathBuf::from(cache).join(".cache/consultd/models/gemma-3-270m-q4_k_m.gguf")
+    });
+    assert!(path.exists(), "the demo model is not at {}; `make model` fetches it", path.display());
+    path
+}
+
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the daemon's folder has a parent").to_owned()
+}
+
+pub fn demo_adapter(department: &str) -> PathBuf {
+    root().join("adapters/demo").join(department)
+}
+
+fn demo_adapters() -> String {
+    let folders = ["internal", "obstetrics", "pediatrics"].map(demo_adapter);
+    format!("[adapters]\nfolders = {folders:?}\n")
+}
+
+/// One of `tests/cases`, with a fresh id.
+pub fn case(name: &str) -> Value {
+    let path = root().join("tests/cases").join(format!("{name}.json"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut message: Value = serde_json::from_str(&text).expect("a case is JSON");
+    message["id"] = json!(uuid::Uuid::new_v4());
+    message
+}
+
+/// The least message that is accepted.
+pub fn consult(complaint: &str) -> Value {
+    json!({"v":1,"type":"consult","id":uuid::Uuid::new_v4(),"lang":"zh","department":"internal",
+           "case":{"complaint":{"text":complaint}}})
+}
+
+/// A tablet: sends, and keeps everything that comes back.
+pub struct Tablet {
+    pub name: String,
+    client: AsyncClient,
+    runtime: tokio::runtime::Runtime,
+    heard: Receiver<Vec<u8>>,
+}
+
+impl Tablet {
+    pub fn new(clinic: &Clinic, name: &str) -> Self {
+        Self::listen(clinic, name, &format!("consult/1/res/{name}"))
+    }
+
+    pub fn listen(clinic: &Clinic, name: &str, topic: &str) -> Self {
+        let client_id = format!("{name}-{}", uuid::Uuid::new_v4());
+        let mut options = MqttOptions::new(client_id, clinic.socket().to_string_lossy(), 0);
+        options.set_transport(Transport::Unix).set_max_packet_size(Some(4 << 20));
+        let (client, mut events) = AsyncClient::new(options, 1000);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let (tell, heard) = channel();
+        let (subscribed, is_subscribed) = channel();
+        let (subscriber, topic) = (client.clone(), topic.to_owned());
+        runtime.spawn(async move {
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        subscriber.subscribe(&topic, QoS::AtLeastOnce).await.expect("subscribes");
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(_))) => {
+                        let _ = subscribed.send(());
+                    }
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        if tell.send(publish.payload.to_vec()).is_err() {
+                            return;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        });
+        is_subscribed.recv_timeout(PATIENCE).expect("the broker takes the subscription");
+        Self { name: name.to_owned(), client, runtime, heard }
+    }
+
+    pub fn send(&self, bytes: &[u8]) {
+        self.send_to("req", bytes);
+    }
+
+    pub fn send_to(&self, branch: &str, bytes: &[u8]) {
+        let topic = format!("consult/1/{branch}/{}", self.name);
+        let sent = self.client.publish(topic, QoS::AtLeastOnce, false, bytes.to_vec());
+        self.runtime.block_on(sent).expect("the tablet's client takes it");
+    }
+
+    pub fn ask(&self, message: &Value) {
+        self.send(message.to_string().as_bytes());
+    }
+
+    pub fn receipt(&self, message: &Value) {
+        self.send_to("receipt", json!({"v":1,"type":"receipt","id":message["id"]}).to_string().as_bytes());
+    }
+
+    /// The next message as its bytes.
+    pub fn next_bytes(&self, patience: Duration) -> Option<Vec<u8>> {
+        match self.heard.recv_timeout(patience) {
+            Ok(bytes) => Some(bytes),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => panic!("the tablet's client is gone"),
+        }
+    }
+
+    pub fn next(&self, patience: Duration) -> Option<Value> {
+        self.next_bytes(patience).map(|bytes| parse(&bytes))
+    }
+
+    /// The first message for which `wanted` holds; others are passed over.
+    pub fn wait(&self, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        let began = Instant::now();
+        while let Some(left) = patience.checked_sub(began.elapsed()) {
+            let message = self.next(left)?;
+            if wanted(&message) {
+                return Some(message);
+            }
+        }
+        None
+    }
+
+    /// Waits for the message of this type about this request.
+    pub fn expect(&self, kind: &str, request: &Value) -> Value {
+        self.wait(PATIENCE, |m| m["type"] == kind && m["id"] == request["id"])
+            .unwrap_or_else(|| panic!("no {kind} for {}", request["id"]))
+    }
+
+    /// All messages about a request up to its answer or error.
+    pub fn conversation(&self, request: &Value) -> Vec<Value> {
+        let mut heard = Vec::new();
+        loop {
+            let message = self.next(PATIENCE).unwrap_or_else(|| panic!("no end after {heard:#?}"));
+            if message["id"] != request["id"] {
+                continue;
+            }
+            let kind = message["type"].as_str().map(str::to_owned);
+            heard.push(message);
+            if matches!(kind.as_deref(), Some("answer" | "error")) {
+                return heard;
+            }
+        }
+    }
+
+    /// Whatever else comes within a moment.
+    pub fn rest(&self, moment: Duration) -> Vec<Value> {
+        std::iter::from_fn(|| self.next(moment)).collect()
+    }
+}
+
+pub fn parse(bytes: &[u8]) -> Value {
+    let text = std::str::from_utf8(bytes).expect("the box speaks UTF-8");
+    assert!(!text.contains('\u{fffd}'), "a broken character: {text}");
+    serde_json::from_str(text).expect("the box speaks JSON")
+}
+
+/// Checks a message against its schema.
+pub fn assert_valid(message: &Value) {
+    let kind = message["type"].as_str().expect("a type");
+    let (_, schema) = contract::schema::all().into_iter().find(|(name, _)| *name == kind).expect("a schema");
+    let validator = jsonschema::validator_for(&schema).expect("a schema is a schema");
+    let faults: Vec<String> = validator.iter_errors(message).map(|e| format!("{} at {}", e, e.instance_path())).collect();
+    assert!(faults.is_empty(), "{faults:?}\n{message:#}");
+}

@@ -1,0 +1,287 @@
+//! Bad messages, full queues, late, dead and silent engines: the real binary and broker with the scripted engine.
+
+mod common;
+
+use common::*;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const MOMENT: Duration = Duration::from_millis(700);
+
+#[test]
+fn every_malformed_message_gets_its_code_and_the_next_request_is_served() {
+    let clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let with = |pointer: &str, value: Value| {
+        let mut message = consult("胸闷");
+        let (parent, key) = pointer.rsplit_once('/').expect("a pointer has a slash");
+        message.pointer_mut(parent).expect("the parent is there")[key] = value;
+        message.to_string().into_bytes()
+    };
+    let nested = format!("{{\"v\":1,\"x\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000));
+    let table: [(Vec<u8>, &str, &str); 16] = [
+        (b"rubbish".to_vec(), "bad_json", ""),
+        (b"".to_vec(), "bad_json", ""),
+        (b"\xff\xfe\x00".to_vec(), "bad_json", ""),
+        (b"{\"v\":1,\"type\":\"consult\",\"id\":\"\xe8\x83\"}".to_vec(), "bad_json", ""),
+        (b"[1,2,3]".to_vec(), "bad_json", ""),
+        (nested.into_bytes(), "bad_json", ""),
+        (with("/x", json!("长".repeat(100_000))), "too_large", ""),
+        (with("/v", json!(9)), "unsupported_version", "/v"),
+        (with("/type", json!("cancel")), "bad_field", "/type"),
+        (with("/department", json!("astrology")), "unknown_department", "/department"),
+        (with("/department", json!(7)), "bad_field", "/department"),
+        (with("/id", json!("not-a-uuid")), "bad_field", "/id"),
+        (with("/case/vitals", json!({"t_c": "热"})), "bad_field", "/case/vitals/t_c"),
+        (with("/case/vitals", json!({"t_c": 385})), "bad_field", "/case/vitals/t_c"),
+        (with("/case/complaint/text", json!("长".repeat(2001))), "bad_field", "/case/complaint/text"),
+        (with("/case/complaint/text", json!("a\u{0}b")), "bad_field", "/case/complaint/text"),
+    ];
+    for (bytes, code, pointer) in table {
+        tablet.send(&bytes);
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
+        let error = tablet.wait(PATIENCE, |m| m["type"] == "error").unwrap_or_else(|| panic!("no error for {shown}"));
+        assert_valid(&error);
+        assert_eq!(error["code"], code, "{shown}");
+        assert_eq!(error["pointer"].as_str().unwrap_or_default(), pointer, "{shown}");
+        assert_eq!(error["final"], true, "{shown}");
+
+        let good = consult("咳嗽");
+        tablet.ask(&good);
+        assert_valid(&tablet.expect("answer", &good));
+        tablet.receipt(&good);
+    }
+    assert_eq!(clinic.worker_pid().is_some(), true);
+}
+
+#[test]
+fn the_scripted_engine_says_so_in_answer_and_status() {
+    let clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let request = consult("咳嗽");
+    tablet.ask(&request);
+    let answer = tablet.expect("answer", &request);
+    assert_eq!(answer["provenance"]["degraded"], json!(["scripted_engine"]));
+    assert_eq!(answer["uncertainty"]["level"], "high");
+    let status = clinic.wait_for_status("degraded");
+    assert_valid(&status);
+    assert_eq!(status["reasons"], json!(["scripted_engine"]));
+}
+
+#[test]
+fn what_the_model_may_not_say_reaches_neither_progress_nor_answer() {
+    let lines = r#"{ lines = ["阿莫西林：0.5g每日三次", "偏头痛：无需检查", "胃炎：反酸", "【可能原因】"] }"#;
+    let clinic = Clinic::scripted(lines, "");
+    let tablet = clinic.ready();
+    let request = case("pregnancy-headache.zh");
+    tablet.ask(&request);
+    let heard = tablet.conversation(&request);
+    for message in &heard {
+        for forbidden in ["0.5g", "每日三次", "无需检查"] {
+            assert!(!message.to_string().contains(forbidden), "{message:#}");
+        }
+    }
+    let answer = &heard[heard.len() - 1];
+    assert_eq!(answer["provenance"]["lines_dropped"], 15);
+    assert_eq!(answer["red_flags"][0]["rule"], "RF020", "whatever the model says");
+}
+
+#[test]
+fn the_same_request_again_brings_the_same_bytes_and_another_content_is_refused() {
+    let clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let request = case("angina.zh");
+    let collect = |n: usize| -> Vec<Vec<u8>> {
+        (0..n).map(|_| tablet.next_bytes(PATIENCE).expect("a message")).filter(|b| parse(b)["type"] != "progress").collect()
+    };
+    tablet.ask(&request);
+    let first = collect(8); // accepted, alert, five sections, answer
+    tablet.ask(&request);
+    let again = collect(3);
+    assert_eq!(first, again);
+
+    let mut other = request.clone();
+    other["case"]["complaint"]["text"] = json!("头痛");
+    tablet.ask(&other);
+    assert_eq!(tablet.expect("error", &other)["code"], "id_conflict");
+
+    let thief = Tablet::new(&clinic, "thief");
+    thief.ask(&request);
+    assert_eq!(thief.expect("error", &request)["code"], "id_conflict", "another tablet learns nothing");
+    thief.ask(&json!({"v":1,"type":"resend","id":request["id"]}));
+    assert_eq!(thief.expect("error", &request)["code"], "unknown_id");
+}
+
+#[test]
+fn a_full_queue_says_busy_and_when_to_come_again() {
+    let clinic = Clinic::scripted("{ delay_ms_per_section = 400 }", "[queue]\nqueue_max = 2\n");
+    let tablet = clinic.ready();
+    let requests: Vec<Value> = (0..4).map(|n| consult(&format!("咳嗽{n}"))).collect();
+    requests.iter().for_each(|request| tablet.ask(request));
+    let busy = tablet.expect("error", &requests[2]);
+    assert_valid(&busy);
+    assert_eq!((busy["code"].as_str(), busy["final"].as_bool()), (Some("busy"), Some(false)));
+    assert!(busy["retry_after_s"].as_u64() > Some(0));
+    tablet.expect("answer", &requests[0]);
+    tablet.expect("answer", &requests[1]);
+    tablet.ask(&requests[2]);
+    tablet.expect("answer", &requests[2]);
+}
+
+#[test]
+fn a_red_flag_overtakes_and_its_alert_does_not_wait() {
+    let clinic = Clinic::scripted("{ delay_ms_per_section = 200 }", "");
+    let tablet = clinic.ready();
+    let routine: Vec<Value> = (0..3).map(|n| consult(&format!("咳嗽{n}"))).collect();
+    routine.iter().for_each(|request| tablet.ask(request));
+    let urgent = case("pregnancy-headache.zh");
+    tablet.ask(&urgent);
+    let mut order = Vec::new();
+    while order.len() < 5 {
+        let message = tablet.next(PATIENCE).expect("messages go on");
+        if message["type"] == "alert" || message["type"] == "answer" {
+            order.push((message["type"].clone(), message["id"].clone()));
+        }
+    }
+    assert_eq!(order[0], (json!("alert"), urgent["id"].clone()), "before any answer");
+    let place = order.iter().position(|o| *o == (json!("answer"), urgent["id"].clone()));
+    assert_eq!(place, Some(2), "after the one that was running: {order:?}");
+}
+
+#[test]
+fn the_deadline_brings_the_rules_answer() {
+    let clinic = Clinic::scripted("{ delay_ms_per_section = 60000 }", "");
+    let tablet = clinic.ready();
+    let mut request = case("shepherd-fever.zh");
+    request["deadline_s"] = json!(5);
+    tablet.ask(&request);
+    let answer = tablet.expect("answer", &request);
+    assert_valid(&answer);
+    assert!(answer["provenance"]["degraded"].as_array().is_some_and(|d| d.contains(&json!("deadline"))));
+    assert_eq!(answer["red_flags"][0]["rule"], "RF080");
+    assert_eq!(answer["cannot_exclude"][0]["origin"], "rule");
+}
+
+#[test]
+fn a_request_that_kills_the_engine_is_taken_from_it_and_the_next_is_served() {
+    let clinic = Clinic::scripted(r#"{ crash_on = "毒药" }"#, "");
+    let tablet = clinic.ready();
+    let (poison, next) = (consult("毒药"), consult("咳嗽"));
+    tablet.ask(&poison);
+    tablet.ask(&next);
+    let answer = tablet.expect("answer", &poison);
+    assert_valid(&answer);
+    assert!(answer["provenance"]["degraded"].as_array().is_some_and(|d| d.contains(&json!("engine_crashed"))));
+    assert_eq!(answer["abstained"]["reason"], "no_model_opinion");
+    let answer = tablet.expect("answer", &next);
+    assert_eq!(answer["provenance"]["degraded"], json!(["scripted_engine"]));
+}
+
+#[test]
+fn a_silent_worker_is_replaced() {
+    let clinic = Clinic::scripted(r#"{ hang_on = "沉默" }"#, "");
+    let tablet = clinic.ready();
+    let (silent, next) = (consult("沉默"), consult("咳嗽"));
+    tablet.ask(&silent);
+    tablet.ask(&next);
+    tablet.expect("answer", &next);
+
+    // And one that is stopped from outside, with and without work.
+    clinic.signal_worker(Signal::STOP);
+    let request = consult("头晕");
+    tablet.ask(&request);
+    assert_eq!(tablet.expect("answer", &request)["provenance"]["degraded"], json!(["scripted_engine"]));
+}
+
+#[test]
+fn a_department_without_an_adapter_is_answered_from_the_rules() {
+    let clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let mut request = case("angina.zh");
+    request["department"] = json!("surgery");
+    tablet.ask(&request);
+    let answer = tablet.expect("answer", &request);
+    assert_valid(&answer);
+    assert_eq!(answer["abstained"]["reason"], "unsupported_department");
+    assert_eq!(answer["red_flags"][0]["rule"], "RF001");
+    assert_eq!(answer["provenance"]["adapter"], Value::Null);
+}
+
+#[test]
+fn the_broker_tells_when_the_box_is_gone_and_back() {
+    let mut clinic = Clinic::scripted("{}", "");
+    drop(clinic.ready());
+    let before = clinic.wait_for_status("degraded");
+    clinic.kill_daemon();
+    let will = clinic.wait_for_status("offline");
+    assert_valid(&will);
+    assert_eq!((&will["boot"], &will["connection"]), (&before["boot"], &before["connection"]));
+    clinic.start();
+    let after = clinic.wait_for_status("degraded");
+    assert_ne!(after["boot"], before["boot"]);
+}
+
+#[test]
+fn requests_sent_while_the_daemon_is_down_are_answered_when_it_is_back() {
+    let mut clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    clinic.kill_daemon();
+    let request = consult("咳嗽");
+    tablet.ask(&request); // the broker keeps it: the daemon's session lives on
+    clinic.start();
+    tablet.expect("answer", &request);
+}
+
+#[test]
+fn the_broker_may_die_in_the_middle() {
+    let mut clinic = Clinic::scripted("{ delay_ms_per_section = 200 }", "");
+    let tablet = clinic.ready();
+    let request = consult("咳嗽");
+    tablet.ask(&request);
+    tablet.expect("accepted", &request);
+    clinic.broker.kill();
+    let _ = std::fs::remove_file(clinic.socket());
+    std::thread::sleep(Duration::from_millis(1500)); // the answer is made meanwhile, and nobody there to take it
+    clinic.broker = broker(clinic.folder.path());
+    tablet.expect("answer", &request);
+}
+
+#[test]
+fn an_answer_is_sent_again_after_a_restart_until_its_receipt() {
+    let mut clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let request = consult("咳嗽");
+    tablet.ask(&request);
+    let first = tablet.expect("answer", &request);
+    clinic.kill_daemon();
+    clinic.start();
+    let second = tablet.expect("answer", &request);
+    assert_eq!(first.to_string(), second.to_string());
+    tablet.receipt(&request);
+    tablet.ask(&json!({"v":1,"type":"resend","id":uuid::Uuid::new_v4()}));
+    tablet.wait(PATIENCE, |m| m["code"] == "unknown_id"); // the receipt before it has been taken
+    tablet.rest(MOMENT);
+    clinic.kill_daemon();
+    clinic.start();
+    drop(clinic.ready());
+    assert!(tablet.rest(MOMENT).iter().all(|m| m["type"] != "answer"), "received is received");
+}
+
+#[test]
+fn clinical_text_is_in_no_log() {
+    let clinic = Clinic::scripted(r#"{ crash_on = "剧痛甲乙丙" }"#, "");
+    let tablet = clinic.ready();
+    for complaint in ["罕见词金丝雀咳嗽", "剧痛甲乙丙"] {
+        let request = consult(complaint);
+        tablet.ask(&request);
+        tablet.expect("answer", &request);
+    }
+    tablet.send("{\"v\":1,\"type\":\"consult\",\"罕见词金丝雀\":".as_bytes());
+    tablet.wait(PATIENCE, |m| m["code"] == "bad_json");
+    let log = clinic.log_text();
+    assert!(log.contains("to the engine"), "the log is being read");
+    for word in ["金丝雀", "剧痛"] {
+        assert!(!log.contains(word), "{log}");
+    }
+}

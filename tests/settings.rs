@@ -1,0 +1,47 @@
+//! What a technician meets at the command line.
+
+mod common;
+
+use common::*;
+use std::process::{Command, Output};
+
+fn consultd(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_consultd")).args(arguments).output().expect("runs")
+}
+
+#[test]
+fn check_reports_every_fault_and_exits_with_its_number() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("c.toml");
+    write(&file, "[box]\nstate_dir = \"x\"\n[engine]\nkind = \"llama\"\n[adapter]\n");
+    let output = consultd(&["check", "--config", &file.to_string_lossy()]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    for fault in ["box.state_dir", "engine.model", "engine.model_sha256", "adapter is not a setting"] {
+        assert!(text.contains(fault), "{fault} not in {text}");
+    }
+}
+
+#[test]
+fn an_adapter_for_another_base_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("c.toml");
+    let other = "0".repeat(64);
+    write(
+        &file,
+        &format!(
+            "[engine]\nmodel = \"/m.gguf\"\nmodel_sha256 = \"{other}\"\n[adapters]\nfolders = [{:?}]\n",
+            demo_adapter("internal")
+        ),
+    );
+    let output = consultd(&["check", "--config", &file.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("made for another base model"));
+}
+
+#[test]
+fn ask_says_plainly_that_no_box_is_there() {
+    let output = consultd(&["ask", "胸闷", "--broker", "/nowhere/mqtt.sock"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is the box running?"));
+}
