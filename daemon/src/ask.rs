@@ -19,7 +19,7 @@ use rumqttc::{
 };
 use serde_json::{Value, json};
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -70,6 +70,9 @@ pub struct Ask {
     /// Prints the messages as they are, one JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Also appends the messages as they are to this file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -139,6 +142,7 @@ impl Ask {
                     }
                     accepted = true;
                     printer.print(&reply, &publish.payload);
+                    self.keep(&publish.payload)?;
                     match reply {
                         Reply::Answer(_) => {
                             let receipt = json!({"v": 1, "type": "receipt", "id": id}).to_string();
@@ -156,6 +160,13 @@ impl Ask {
                 _ => {}
             }
         }
+    }
+
+    fn keep(&self, message: &[u8]) -> Result<(), String> {
+        let Some(path) = &self.save else { return Ok(()) };
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(&[message, b"\n"].concat()))
+            .map_err(|e| format!("{}: {e}", path.display()))
     }
 
     fn options(&self) -> Result<MqttOptions, String> {

@@ -251,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_is_good_and_names_every_key() {
+        let example = include_str!("../consultd.example.toml");
+        parse(example).expect("the example is good");
+        let source = include_str!("settings.rs");
+        let read = source.split("\n#[cfg(test)]").next().expect("the part before the tests");
+        for call in ["s.text(\"", "s.path(\"", "s.paths(\"", "s.number(\"", "s.value::<PromptFormat>(\""] {
+            for key in read.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
+                assert!(example.contains(&format!("{key} = ")), "{key} is not in the example");
+            }
+        }
+    }
+
+    #[test]
     fn all_faults_are_reported_at_once() {
         let faults = parse(
             r#"

@@ -25,7 +25,8 @@ pub type FindingCode = Code<CODE_BYTES_MAX>;
 pub struct Case {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age: Option<Age>,
-    #[serde(skip_serializing_if = "Sex::is_unknown")]
+    #[serde(deserialize_with = "null_is_unknown", skip_serializing_if = "Sex::is_unknown")]
+    #[schemars(with = "Option<Sex>")]
     pub sex: Sex,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pregnancy: Option<Pregnancy>,
@@ -44,11 +45,14 @@ pub struct Case {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposures: Option<List<FindingCode, ITEMS_MAX>>,
     pub complaint: Complaint,
-    #[serde(skip_serializing_if = "no_entries")]
+    #[serde(deserialize_with = "null_is_unknown", skip_serializing_if = "no_entries")]
+    #[schemars(with = "Option<List<Finding, FINDINGS_MAX>>")]
     pub findings: List<Finding, FINDINGS_MAX>,
-    #[serde(skip_serializing_if = "Vitals::is_unknown")]
+    #[serde(deserialize_with = "null_is_unknown", skip_serializing_if = "Vitals::is_unknown")]
+    #[schemars(with = "Option<Vitals>")]
     pub vitals: Vitals,
-    #[serde(skip_serializing_if = "no_entries")]
+    #[serde(deserialize_with = "null_is_unknown", skip_serializing_if = "no_entries")]
+    #[schemars(with = "Option<List<Lab, ITEMS_MAX>>")]
     pub labs: List<Lab, ITEMS_MAX>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Text<HISTORY_CHARS_MAX>>,
@@ -203,6 +207,11 @@ pub struct Plan {
     pub checks: Items,
     #[serde(skip_serializing_if = "no_entries")]
     pub drugs: Items,
+}
+
+/// A null says the same as an absent field.
+fn null_is_unknown<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
 }
 
 fn no_entries<T, const MAX: usize>(list: &List<T, MAX>) -> bool {

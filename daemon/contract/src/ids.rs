@@ -22,7 +22,7 @@ impl fmt::Display for RequestId {
 }
 
 /// A tablet's name: the last level of its topics, and the common name of its certificate.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TabletName(heapless::String<{ limits::ID_BYTES_MAX }>);
 
 impl TabletName {

@@ -236,10 +236,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// serde names what it found ("invalid type: string \"头痛\", expected f32"), and what it found may be clinical:
-/// keep what was expected only.
+/// keep what was expected only. The last "expected" is serde's own; earlier ones may stand in what it found.
 fn expectation(fault: &serde_json::Error) -> String {
     let text = fault.to_string();
-    match text.find("expected ") {
+    match text.rfind("expected ") {
         Some(at) => text[at..].to_owned(),
         None if text.starts_with("missing field") => text,
         None => ["text is longer", "text holds", "not a code"]
@@ -307,8 +307,12 @@ mod tests {
     #[test]
     fn a_refusal_never_repeats_what_the_patient_said() {
         let mut message = consult();
-        message["case"]["age"] = json!({"value": "张三的秘密", "unit": "year"});
-        assert!(!format!("{:?}", refusal(&message)).contains("秘密"));
+        for said in ["张三的秘密", "expected 秘密", "missing field 秘密", "text is longer 秘密", "not a code 秘密"] {
+            message["case"]["age"] = json!({"value": said, "unit": "year"});
+            assert!(!format!("{:?}", refusal(&message)).contains("秘密"), "{said}");
+            message["case"]["age"] = json!({"value": 30, "unit": said});
+            assert!(!format!("{:?}", refusal(&message)).contains("秘密"), "{said}");
+        }
     }
 
     #[test]

@@ -134,9 +134,10 @@ impl State {
         self.jobs.iter().filter(|(_, job)| matches!(job.phase, Phase::Waiting)).min_by_key(|(_, job)| job.rank())
     }
 
-    /// How many cases would be served before one of this rank that arrived now.
+    /// How many cases would be served before one of this rank that arrived now. The one that runs is, whatever its rank.
     pub(crate) fn ahead_of(&self, job: &Job) -> usize {
-        self.jobs.values().filter(|other| other.rank() < job.rank()).count()
+        let runs = |other: &Job| matches!(other.phase, Phase::Running { .. });
+        self.jobs.values().filter(|other| runs(other) || other.rank() < job.rank()).count()
     }
 
     pub fn apply(&mut self, record: &Record, now: Now) {

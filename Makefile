@@ -1,0 +1,57 @@
+# The two commands of the README, and the rest by name:
+#   make demo          install what is missing, build, start a box on loopback, ask the product's own cases, stay up
+#   make demo ONCE=1   the same, and end after the answers
+#   make test          install what is missing, run every test
+#   make test-fast     the tests that need neither llama.cpp nor a model
+# Everything that is fetched or built goes to CACHE, outside the checkout.
+
+CACHE ?= $(HOME)/.cache/consultd
+export CONSULTD_CACHE := $(CACHE)
+export CONSULTD_DEMO_MODEL := $(CACHE)/models/gemma-3-270m-q4_k_m.gguf
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+# A cargo that is new enough, wherever `tests/setup.sh` found or put it.
+CARGO := $(CURDIR)/tests/setup.sh cargo
+# Threads that spin while they wait slow everything else down.
+export OMP_WAIT_POLICY := passive
+export GGML_NO_BACKTRACE := 1
+
+ifeq ($(shell uname),Darwin)
+FEATURES ?= metal
+else
+FEATURES ?= llama
+endif
+LOCKED := --locked --release
+
+.PHONY: demo test test-fast lint setup model build adapters schemas
+
+demo: build model
+	@ONCE=$(ONCE) tests/demo.sh
+
+test: setup lint test-fast model
+	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test worker
+	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
+
+test-fast: setup
+	$(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl
+	$(CARGO) test $(LOCKED) -p consultd --no-default-features
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets --features $(FEATURES) -- -D warnings
+
+setup:
+	@tests/setup.sh
+
+model: setup
+	@adapters/demo/fetch-model.sh "$(CONSULTD_DEMO_MODEL)"
+
+build: setup
+	$(CARGO) build $(LOCKED) -p consultd -p adapterctl --features $(FEATURES)
+
+# Trains and packages the demo adapters anew; needs Python's training packages (adapters/train/README.md).
+adapters: build model
+	adapters/train/demo.sh
+
+# The contract's JSON Schemas, from the types.
+schemas: setup
+	$(CARGO) run $(LOCKED) -p contract --example schemas
