@@ -43,7 +43,10 @@ fn the_products_own_cases_are_answered_in_full() {
         assert_eq!(kinds.iter().filter(|k| **k == "progress").count(), 5, "{name}: a progress for each section");
 
         let (alert, answer) = (&heard[1], &heard[heard.len() - 1]);
-        assert!(alert["red_flags"].as_array().is_some_and(|f| f.iter().any(|f| f["rule"] == rule)), "{name}: {alert:#}");
+        assert!(
+            alert["red_flags"].as_array().is_some_and(|f| f.iter().any(|f| f["rule"] == rule)),
+            "{name}: {alert:#}"
+        );
         assert_eq!(answer["type"], "answer", "{name}");
         assert_eq!(answer["red_flags"], alert["red_flags"], "{name}: the answer repeats the alert");
         assert_eq!(answer["provenance"]["adapter"]["id"], format!("demo-{department}"), "{name}");
@@ -101,7 +104,10 @@ fn a_daemon_killed_after_accepted_answers_once_after_its_restart() {
     tablet.ask(&request);
     tablet.expect("accepted", &request);
     clinic.kill_daemon();
-    assert!(tablet.rest(std::time::Duration::from_millis(300)).iter().all(|m| m["type"] != "answer"), "killed too late");
+    assert!(
+        tablet.rest(std::time::Duration::from_millis(300)).iter().all(|m| m["type"] != "answer"),
+        "killed too late"
+    );
 
     clinic.start();
     let answer = tablet.expect("answer", &request);

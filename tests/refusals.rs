@@ -52,7 +52,7 @@ fn every_malformed_message_gets_its_code_and_the_next_request_is_served() {
         assert_valid(&tablet.expect("answer", &good));
         tablet.receipt(&good);
     }
-    assert_eq!(clinic.worker_pid().is_some(), true);
+    assert!(clinic.worker_pid().is_some());
 }
 
 #[test]
@@ -93,7 +93,10 @@ fn the_same_request_again_brings_the_same_bytes_and_another_content_is_refused()
     let tablet = clinic.ready();
     let request = case("angina.zh");
     let collect = |n: usize| -> Vec<Vec<u8>> {
-        (0..n).map(|_| tablet.next_bytes(PATIENCE).expect("a message")).filter(|b| parse(b)["type"] != "progress").collect()
+        (0..n)
+            .map(|_| tablet.next_bytes(PATIENCE).expect("a message"))
+            .filter(|b| parse(b)["type"] != "progress")
+            .collect()
     };
     tablet.ask(&request);
     let first = collect(8); // accepted, alert, five sections, answer

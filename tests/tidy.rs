@@ -2,7 +2,11 @@
 
 mod common;
 
-use std::{collections::BTreeSet, fs, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 use toml::Table;
 
 fn manifest(package: &str) -> Table {
@@ -78,7 +82,8 @@ fn each_guest_has_one_host() {
 #[test]
 fn prompts_are_made_in_one_place() {
     for word in ["【可能原因】", "<|im_start|>", "第二诊疗意见"] {
-        let found: BTreeSet<String> = mentions("daemon", word).union(&mentions("adapters/src", word)).cloned().collect();
+        let found: BTreeSet<String> =
+            mentions("daemon", word).union(&mentions("adapters/src", word)).cloned().collect();
         let allowed = ["daemon/engine/src/prompt.rs", "daemon/engine/src/form.rs", "daemon/decide/src/forbidden.rs"];
         assert!(found.iter().all(|path| allowed.contains(&path.as_str())), "{word} in {found:?}");
     }

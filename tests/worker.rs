@@ -4,11 +4,7 @@ mod common;
 
 use common::*;
 use contract::{case::Case, ids::*, reply::Section};
-use engine::{
-    frame,
-    prompt::PromptFormat,
-    protocol::*,
-};
+use engine::{frame, prompt::PromptFormat, protocol::*};
 use std::{
     io::Write,
     path::PathBuf,

@@ -15,7 +15,7 @@ if [ -f "$FILE" ] && [ -f "$FILE.checked" ] && [ ! "$FILE" -nt "$FILE.checked" ]
 
 mkdir -p "$(dirname "$FILE")"
 if [ ! -f "$FILE" ] || [ "$(sha256 "$FILE")" != "$SHA256" ]; then
-    echo "fetching the demo model (240 MB), once"
+    echo "fetching the demo model (253 MB), once"
     parts=$(mktemp -d)
     trap 'rm -rf "$parts"' EXIT
     for n in 1 2 3 4; do

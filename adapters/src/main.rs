@@ -35,17 +35,20 @@ enum Command {
         format: PromptFormat,
     },
     /// Converts a PEFT folder to GGUF and writes the manifest beside it.
-    Package(package::Package),
+    Package(Box<package::Package>),
     /// Prints the fingerprint of form and prompt that this program was built with.
-    Form,
+    Form {
+        #[arg(long, default_value = "plain", value_parser = prompt_format)]
+        format: PromptFormat,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render { samples, format } => render_file(&samples, format),
         Command::Package(package) => package.run(),
-        Command::Form => {
-            println!("{}", engine::form::fingerprint());
+        Command::Form { format } => {
+            println!("{}", engine::form::fingerprint(format));
             Ok(())
         }
     };

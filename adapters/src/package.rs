@@ -11,6 +11,7 @@ use contract::{
     manifest::{AdapterManifest, ManifestFormat},
     sample::Sample,
 };
+use engine::prompt::PromptFormat;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{File, create_dir_all},
@@ -40,6 +41,9 @@ pub struct Package {
     /// llama, qwen2, qwen3 or gemma3.
     #[arg(long, value_parser = |word: &str| word.parse::<Architecture>().map_err(|e| e.to_string()))]
     architecture: Architecture,
+    /// The prompt format that its training text was rendered in.
+    #[arg(long, default_value = "plain", value_parser = crate::prompt_format)]
+    format: PromptFormat,
     /// Attention heads and key-value heads; for llama only.
     #[arg(long, num_args = 2, value_names = ["HEADS", "KV_HEADS"])]
     heads: Option<Vec<u32>>,
@@ -75,7 +79,7 @@ impl Package {
             rank: converted.rank,
             alpha: converted.alpha,
             target_modules: converted.target_modules,
-            form_sha256: engine::form::fingerprint(),
+            form_sha256: engine::form::fingerprint(self.format),
             trained_on,
             review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
             license: self.license.clone(),

@@ -216,16 +216,17 @@ impl Ask {
     }
 
     fn case(&self, complaint: &str) -> Result<Value, String> {
-        let mut case = Case::default();
-        case.age = self.age.map(|value| Age { value, unit: AgeUnit::Year });
-        case.sex = match self.sex {
-            Some(SexWord::M) => Sex::Male,
-            Some(SexWord::F) => Sex::Female,
-            None => Sex::Unknown,
+        let weeks = |given: u8| Some(given).filter(|weeks| *weeks > 0);
+        let case = Case {
+            age: self.age.map(|value| Age { value, unit: AgeUnit::Year }),
+            sex: match self.sex {
+                Some(SexWord::M) => Sex::Male,
+                Some(SexWord::F) => Sex::Female,
+                None => Sex::Unknown,
+            },
+            pregnancy: self.pregnant.map(|given| Pregnancy { status: PregnancyStatus::Pregnant, weeks: weeks(given) }),
+            ..Case::default()
         };
-        case.pregnancy = self
-            .pregnant
-            .map(|weeks| Pregnancy { status: PregnancyStatus::Pregnant, weeks: Some(weeks).filter(|w| *w > 0) });
         let mut case = serde_json::to_value(case).map_err(|e| e.to_string())?;
         case["complaint"] = json!({"text": complaint});
         if let Some(duration) = &self.duration {

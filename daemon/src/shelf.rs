@@ -2,7 +2,7 @@
 
 use crate::settings::{EngineSettings, Faults, Settings};
 use contract::{answer::AdapterRef, ids::Department, manifest::AdapterManifest};
-use engine::{form, protocol::AdapterFile};
+use engine::{form, prompt::PromptFormat, protocol::AdapterFile};
 use std::{
     collections::BTreeMap,
     fs,
@@ -58,13 +58,15 @@ fn fitting(
     file: PathBuf,
     engine: &EngineSettings,
 ) -> Result<(AdapterManifest, PathBuf), String> {
-    if let EngineSettings::Llama(llama) = engine
-        && llama.model_sha256 != manifest.base_sha256
-    {
-        return Err(format!("made for another base model (SHA-256 {})", manifest.base_sha256));
-    }
-    if manifest.form_sha256 != form::fingerprint() {
-        return Err("trained with another form or prompt than this daemon's".to_owned());
+    let format = match engine {
+        EngineSettings::Llama(llama) if llama.model_sha256 != manifest.base_sha256 => {
+            return Err(format!("made for another base model (SHA-256 {})", manifest.base_sha256));
+        }
+        EngineSettings::Llama(llama) => llama.prompt_format,
+        EngineSettings::Scripted(_) => PromptFormat::default(), // reads no prompt; the demo adapters' own
+    };
+    if manifest.form_sha256 != form::fingerprint(format) {
+        return Err("trained with another form, prompt or prompt format than this daemon's".to_owned());
     }
     Ok((manifest, file))
 }

@@ -109,9 +109,9 @@ impl Clinic {
     /// The status on `box/status`, once it is the wanted one.
     pub fn wait_for_status(&self, state: &str) -> Value {
         let watcher = Tablet::listen(self, "watcher", "consult/1/box/status");
-        watcher.wait(PATIENCE, |m| m["state"] == state).unwrap_or_else(|| {
-            panic!("never {state}; the daemon's log:\n{}", self.log_text())
-        })
+        watcher
+            .wait(PATIENCE, |m| m["state"] == state)
+            .unwrap_or_else(|| panic!("never {state}; the daemon's log:\n{}", self.log_text()))
     }
 
     pub fn kill_daemon(&mut self) {
@@ -238,7 +238,8 @@ impl Tablet {
         let mut options = MqttOptions::new(client_id, clinic.socket().to_string_lossy(), 0);
         options.set_transport(Transport::Unix).set_max_packet_size(Some(4 << 20));
         let (client, mut events) = AsyncClient::new(options, 1000);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let (tell, heard) = channel();
         let (subscribed, is_subscribed) = channel();
         let (subscriber, topic) = (client.clone(), topic.to_owned());
@@ -347,6 +348,7 @@ pub fn assert_valid(message: &Value) {
     let kind = message["type"].as_str().expect("a type");
     let (_, schema) = contract::schema::all().into_iter().find(|(name, _)| *name == kind).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a schema is a schema");
-    let faults: Vec<String> = validator.iter_errors(message).map(|e| format!("{} at {}", e, e.instance_path())).collect();
+    let faults: Vec<String> =
+        validator.iter_errors(message).map(|e| format!("{} at {}", e, e.instance_path())).collect();
     assert!(faults.is_empty(), "{faults:?}\n{message:#}");
 }

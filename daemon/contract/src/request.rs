@@ -307,7 +307,8 @@ mod tests {
     #[test]
     fn a_refusal_never_repeats_what_the_patient_said() {
         let mut message = consult();
-        for said in ["张三的秘密", "expected 秘密", "missing field 秘密", "text is longer 秘密", "not a code 秘密"] {
+        for said in ["张三的秘密", "expected 秘密", "missing field 秘密", "text is longer 秘密", "not a code 秘密"]
+        {
             message["case"]["age"] = json!({"value": said, "unit": "year"});
             assert!(!format!("{:?}", refusal(&message)).contains("秘密"), "{said}");
             message["case"]["age"] = json!({"value": 30, "unit": said});

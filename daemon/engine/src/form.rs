@@ -9,6 +9,7 @@
 //! 【不能排除】                 ← fed
 //! ```
 
+use crate::prompt::{self, PromptFormat};
 use contract::{ids::Lang, reply::Section};
 use sha2::{Digest, Sha256};
 
@@ -58,16 +59,16 @@ pub const BRANCHES: [Section; 4] =
     [Section::CannotExclude, Section::SuggestedChecks, Section::MedicationCautions, Section::MissingInformation];
 
 /// Identifies form and prompt: an adapter trained with others would write into the wrong places. It is the hash
-/// of a whole rendered text in each language, so that no change of wording can go unseen.
-pub fn fingerprint() -> String {
+/// of a whole rendered text in each language, so that no change of wording or format can go unseen.
+pub fn fingerprint(format: PromptFormat) -> String {
     let case: contract::case::Case = serde_json::from_str(FULL_CASE).expect("the constant case is tested");
     let mut hash = Sha256::new();
     for lang in [Lang::Zh, Lang::En] {
-        hash.update(crate::prompt::instructions("internal", lang));
-        hash.update(crate::prompt::render_case(&case, lang));
+        let given = prompt::prefix(format, "internal", lang).into_iter().chain(prompt::case(format, &case, lang));
+        given.for_each(|segment| hash.update(segment.text));
         for section in Section::ALL {
-            hash.update(crate::prompt::section_header(section, lang).text);
-            hash.update(crate::prompt::section_body(&["a", "b"]).text);
+            hash.update(prompt::section_header(section, lang).text);
+            hash.update(prompt::section_body(&["a", "b"]).text);
         }
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -185,6 +186,11 @@ mod tests {
     fn a_loop_is_given_up() {
         assert_eq!(lines(&["好的好的好的好的好的", "x"]), (vec![], true));
         assert_eq!(lines(&["a\n", "a\n", "b\n"]), (vec!["a".into()], true));
+    }
+
+    #[test]
+    fn another_format_has_another_fingerprint() {
+        assert_ne!(fingerprint(PromptFormat::Plain), fingerprint(PromptFormat::ChatMl));
     }
 
     #[test]
