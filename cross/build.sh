@@ -8,6 +8,7 @@ fail() { echo "build: $*" >&2; exit 1; }
 [ $# = 1 ] || fail "one target, please: aarch64"
 [ "$1" = aarch64 ] || fail "no recipe for \"$1\"; there is aarch64 (README.md says what is not there yet)"
 cd "$(dirname "$0")/.."
+# shellcheck source=cross/env-aarch64.sh
 . cross/env-aarch64.sh
 [ -x "$RUSTC" ] || fail "$RUSTC is missing: run cross/setup-debian.sh first"
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # To be sourced in the repository's root: everything that a build for aarch64-unknown-linux-gnu must be told.
 # It names two things that are ours to choose, the toolchain and the CPU; cmake and bindgen find out the rest.
 
@@ -16,9 +17,10 @@ export AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar
 export CMAKE_GENERATOR=Ninja
 # llama-cpp-sys-2 sets the CPU to plain armv8-a after it has read the environment; this file has the last word.
 export CMAKE_PROJECT_INCLUDE="$PWD/cross/ggml-arch.cmake"
-# Jetson AGX Orin (Cortex-A78AE): dot products and half floats. The program dies of SIGILL on a CPU without them,
-# such as a Raspberry Pi 4; ARM_ARCH=armv8-a makes one that runs everywhere and is slower.
-export ARM_ARCH="${ARM_ARCH:-armv8.2-a+dotprod+fp16}"
+# Jetson AGX Orin (Cortex-A78AE): dot products and half floats. On a CPU without them, such as a Raspberry Pi 4's,
+# the worker dies of SIGILL at its first case; GGML_CPU_ARM_ARCH=armv8-a makes one that runs everywhere and is slower.
+# A name with GGML_ and no other: those are what the crate's build script watches, so a change builds anew.
+export GGML_CPU_ARM_ARCH="${GGML_CPU_ARM_ARCH:-armv8.2-a+dotprod+fp16}"
 
 # To run what was built: `cargo test` and people use the same emulator. No -L: see README.md.
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64-static

@@ -6,6 +6,7 @@ fail() { echo "setup-debian: $*" >&2; exit 1; }
 
 [ "$(id -u)" = 0 ] || fail "installs packages, so it must be run as root"
 # Every figure of README.md was measured with bookworm's compilers; another release is another experiment.
+# shellcheck source=/dev/null
 . /etc/os-release
 [ "${VERSION_CODENAME:-}" = bookworm ] || fail "made for Debian bookworm, this is ${PRETTY_NAME:-unknown}"
 [ "$(dpkg --print-architecture)" = amd64 ] || fail "made for an amd64 host"

@@ -9,7 +9,7 @@ glibcxx_max=3.4.30
 # What every such system has (libgomp1 is the one package to name in an image). Anything else must be a decision.
 allowed="ld-linux-aarch64.so.1 libc.so.6 libgcc_s.so.1 libgomp.so.1 libm.so.6 libstdc++.so.6"
 
-[ $# = 1 ] && [ -r "$1" ] || { echo "usage: cross/verify.sh FILE" >&2; exit 2; }
+[ $# = 1 ] || { echo "usage: cross/verify.sh FILE" >&2; exit 2; }
 file=$1
 faults=0
 fault() { echo "verify: $file: $*" >&2; faults=$((faults + 1)); }
@@ -30,14 +30,15 @@ echo "$head" | grep -q "Type: *DYN" || fault "is not position-independent, so it
 
 dynamic=$(readelf --wide --dynamic "$file")
 needed=$(echo "$dynamic" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
-echo "NEEDED" $needed
+echo "NEEDED" "$(echo "$needed" | xargs)"
 [ -n "$needed" ] || fault "needs no library at all: not the program we mean"
 for library in $needed; do
     case " $allowed " in *" $library "*) ;; *) fault "needs $library" ;; esac
 done
 # A search path would name a folder of the machine that built it.
-echo "$dynamic" | grep -E '\((RPATH|RUNPATH)\)' >&2 && fault "carries a library search path"
+if echo "$dynamic" | grep -E '\((RPATH|RUNPATH)\)' >&2; then fault "carries a library search path"; fi
 at_most GLIBC "$glibc_max"
 at_most GLIBCXX "$glibcxx_max"
 
-[ "$faults" = 0 ] && echo "$file: fits"
+[ "$faults" = 0 ] || exit 1
+echo "$file: fits"

@@ -272,6 +272,21 @@ fn an_answer_is_sent_again_after_a_restart_until_its_receipt() {
 }
 
 #[test]
+fn a_daemon_told_to_stop_says_goodbye_and_ends_well() {
+    let mut clinic = Clinic::scripted("{ delay_ms_per_section = 60000 }", "");
+    let tablet = clinic.ready();
+    let request = consult("咳嗽");
+    tablet.ask(&request);
+    tablet.expect("accepted", &request);
+    let watcher = Tablet::listen(&clinic, "watcher", "consult/1/box/status");
+    let mut daemon = clinic.daemon.take().expect("a running daemon");
+    let pid = rustix::process::Pid::from_raw(daemon.0.id() as i32).expect("a process number");
+    rustix::process::kill_process(pid, Signal::TERM).expect("the daemon can be signalled");
+    assert_eq!(daemon.0.wait().expect("it ends").code(), Some(0), "{}", clinic.log_text());
+    assert!(watcher.wait(PATIENCE, |m| m["state"] == "stopping").is_some());
+}
+
+#[test]
 fn clinical_text_is_in_no_log() {
     let clinic = Clinic::scripted(r#"{ crash_on = "剧痛甲乙丙" }"#, "");
     let tablet = clinic.ready();

@@ -45,3 +45,28 @@ fn ask_says_plainly_that_no_box_is_there() {
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("is the box running?"));
 }
+
+#[test]
+fn a_bad_adapter_takes_its_department_away_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["manifest.json", "adapter.gguf"] {
+        std::fs::copy(demo_adapter("obstetrics").join(name), folder.path().join(name)).expect("copies");
+    }
+    let damaged = std::fs::OpenOptions::new().append(true).open(folder.path().join("adapter.gguf"));
+    std::io::Write::write_all(&mut damaged.expect("opens"), b"x").expect("writes");
+    let adapters = format!("[adapters]\nfolders = [{:?}, {:?}]\n", demo_adapter("internal"), folder.path());
+    let clinic = Clinic::open(&format!("[engine]\nkind = \"scripted\"\n{adapters}"));
+    let tablet = clinic.ready();
+    let status = clinic.wait_for_status("degraded");
+    assert_eq!(status["departments"], serde_json::json!(["internal"]));
+    assert!(status["reasons"].as_array().is_some_and(|r| r.iter().any(|r| r == "adapter_refused")));
+
+    let request = case("pregnancy-headache.zh");
+    tablet.ask(&request);
+    let answer = tablet.expect("answer", &request);
+    assert_eq!(answer["abstained"]["reason"], "unsupported_department");
+    assert_eq!(answer["red_flags"][0]["rule"], "RF020");
+    let request = case("angina.zh");
+    tablet.ask(&request);
+    assert_eq!(tablet.expect("answer", &request)["abstained"], serde_json::Value::Null);
+}

@@ -19,6 +19,7 @@ use rumqttc::{
 };
 use serde_json::{Value, json};
 use std::{
+    cell::RefCell,
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -114,7 +115,13 @@ impl Ask {
         let bytes = serde_json::to_vec(&request).map_err(|e| e.to_string())?;
         // MQTT promises nothing before `accepted`: until then the same bytes are sent again.
         let (mut subscribed, mut accepted, mut again, mut pause) = (false, false, began, Duration::from_secs(5));
-        let printer = Printer { began, lang, json: self.json, colours: std::io::stdout().is_terminal() };
+        let printer = Printer {
+            began,
+            lang,
+            json: self.json,
+            colours: std::io::stdout().is_terminal(),
+            said: RefCell::default(),
+        };
         loop {
             if began.elapsed() >= patience {
                 return Err(format!("no answer within {} s", patience.as_secs()));
@@ -141,7 +148,7 @@ impl Ask {
                         continue; // of an earlier question under the same name
                     }
                     accepted = true;
-                    printer.print(&reply, &publish.payload);
+                    printer.print(&reply, &publish.payload).map_err(|e| format!("cannot print: {e}"))?;
                     self.keep(&publish.payload)?;
                     match reply {
                         Reply::Answer(_) => {
@@ -253,18 +260,35 @@ async fn say_goodbye(client: &AsyncClient, events: &mut rumqttc::v5::EventLoop) 
     let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
 }
 
+/// Adds a line to what is said of one message.
+macro_rules! say {
+    ($printer:expr, $($text:tt)*) => {{
+        use std::fmt::Write;
+        let _ = writeln!($printer.said.borrow_mut(), $($text)*);
+    }};
+}
+
 struct Printer {
     began: Instant,
     lang: Lang,
     json: bool,
     colours: bool,
+    said: RefCell<String>,
 }
 
 impl Printer {
-    fn print(&self, reply: &Reply, bytes: &[u8]) {
+    /// An error when nobody reads any more, as behind `| head`.
+    fn print(&self, reply: &Reply, bytes: &[u8]) -> std::io::Result<()> {
         if self.json {
-            return println!("{}", String::from_utf8_lossy(bytes));
+            say!(self, "{}", String::from_utf8_lossy(bytes));
+        } else {
+            self.tell(reply);
         }
+        let said = self.said.take();
+        std::io::stdout().write_all(said.as_bytes())
+    }
+
+    fn tell(&self, reply: &Reply) {
         match reply {
             Reply::Accepted(m) => {
                 let eta = m.eta_s.map(|s| format!(", about {s} s")).unwrap_or_default();
@@ -273,7 +297,7 @@ impl Printer {
             Reply::Alert(m) => self.alert(m),
             Reply::Progress(m) => {
                 self.head("progress", self.section(m.section));
-                m.lines.iter().for_each(|line| println!("           {}", &**line));
+                m.lines.iter().for_each(|line| say!(self, "           {}", &**line));
             }
             Reply::Answer(m) => self.answer(m),
             Reply::Error(m) => self.error(m),
@@ -281,7 +305,7 @@ impl Printer {
     }
 
     fn head(&self, kind: &str, text: &str) {
-        println!("{:>7.3} s  {kind:<9} {text}", self.began.elapsed().as_secs_f64());
+        say!(self, "{:>7.3} s  {kind:<9} {text}", self.began.elapsed().as_secs_f64());
     }
 
     fn paint(&self, triage: Triage, text: &str) -> String {
@@ -308,26 +332,26 @@ impl Printer {
         let triage = format!("{:?}", alert.triage).to_uppercase();
         self.head("alert", &self.paint(alert.triage, &triage));
         for flag in &alert.red_flags {
-            println!("           {} {}", flag.rule, self.word(&flag.title));
+            say!(self, "           {} {}", flag.rule, self.word(&flag.title));
         }
     }
 
     fn answer(&self, answer: &Answer) {
         let triage = self.paint(answer.triage, &format!("{:?}", answer.triage).to_uppercase());
         self.head("answer", &format!("{triage}, {}", answer.department));
-        let row = |name: &str, reason: &str| println!("             · {name} — {reason}");
-        println!("           {}", self.section(Section::CannotExclude));
+        let row = |name: &str, reason: &str| say!(self, "             · {name} — {reason}");
+        say!(self, "           {}", self.section(Section::CannotExclude));
         for e in answer.cannot_exclude.iter() {
             let next = e.next_check.as_ref().map(|n| format!(" → {}", &**n)).unwrap_or_default();
             row(&e.condition, &format!("{}{next}", &*e.because));
         }
-        println!("           {}", self.section(Section::PossibleCauses));
+        say!(self, "           {}", self.section(Section::PossibleCauses));
         answer.possible_causes.iter().for_each(|c| row(&c.name, &c.because));
-        println!("           {}", self.section(Section::SuggestedChecks));
+        say!(self, "           {}", self.section(Section::SuggestedChecks));
         answer.suggested_checks.iter().for_each(|c| row(&c.what, &c.why));
-        println!("           {}", self.section(Section::MedicationCautions));
+        say!(self, "           {}", self.section(Section::MedicationCautions));
         answer.medication_cautions.iter().for_each(|c| row(&c.drug, &c.risk));
-        println!("           {}", self.section(Section::MissingInformation));
+        say!(self, "           {}", self.section(Section::MissingInformation));
         answer.missing_information.iter().for_each(|q| row(&q.question, &q.why));
         self.provenance(answer);
     }
@@ -336,18 +360,22 @@ impl Printer {
         let p = &answer.provenance;
         let adapter = p.adapter.as_ref().map_or("no adapter".to_owned(), |a| format!("{} {}", a.id, a.version));
         let t = &p.timings;
-        println!(
+        say!(
+            self,
             "           {adapter}; rules {}; {} tokens read, {} written; {} ms",
-            p.rules.version, t.tokens_read, t.tokens_written, t.total_ms
+            p.rules.version,
+            t.tokens_read,
+            t.tokens_written,
+            t.total_ms
         );
         if !p.degraded.is_empty() {
-            println!("           degraded: {:?}", p.degraded);
+            say!(self, "           degraded: {:?}", p.degraded);
         }
         let disclaimer = match self.lang {
             Lang::Zh => contract::answer::Disclaimer::ZH,
             Lang::En => contract::answer::Disclaimer::EN,
         };
-        println!("           {disclaimer}");
+        say!(self, "           {disclaimer}");
     }
 
     fn error(&self, error: &ErrorReply) {

@@ -23,7 +23,7 @@ use contract::{
     topic::{self, Inbound},
     words::{StatusType, V1},
 };
-use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Now, Plan, Record, State, step};
+use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
 use engine::protocol::{FillOrder, LlamaOrder, OpenOrder, Order, Report};
 use sha2::{Digest, Sha256};
 use std::{
@@ -56,13 +56,16 @@ const TICK: Duration = Duration::from_millis(250);
 
 pub fn main(config: &Path) -> Exit {
     trace::start();
-    let (settings, shelf) = match read(config) {
-        Ok(found) => found,
+    let settings = match settings::load(config) {
+        Ok(settings) => settings,
         Err(faults) => {
             tracing::error!(config = %config.display(), "{faults}");
             return Exit::Settings;
         }
     };
+    // A bad adapter takes its department away and nothing else: no answer is worse than the rules'.
+    let shelf = shelf::read(&settings);
+    shelf.faults.iter().for_each(|fault| tracing::error!(fault, "an adapter is left out"));
     match serve(settings, shelf) {
         Ok(()) => Exit::Done,
         Err(fault) => {
@@ -73,28 +76,24 @@ pub fn main(config: &Path) -> Exit {
 }
 
 pub fn check(config: &Path) -> Exit {
-    match read(config) {
-        Ok((_, shelf)) => {
+    let shelf = settings::load(config).map(|settings| shelf::read(&settings));
+    let faults = match shelf {
+        Ok(shelf) if shelf.faults.is_empty() => {
             let departments: Vec<&str> = shelf.departments.keys().map(|d| &**d).collect();
             println!("{}: good; departments: {}", config.display(), departments.join(", "));
-            Exit::Done
+            return Exit::Done;
         }
-        Err(faults) => {
-            eprintln!("{}: {faults}", config.display());
-            Exit::Settings
-        }
-    }
-}
-
-fn read(config: &Path) -> Result<(Settings, Shelf), settings::Faults> {
-    let settings = settings::load(config)?;
-    let shelf = shelf::read(&settings)?;
-    Ok((settings, shelf))
+        Ok(shelf) => settings::Faults(shelf.faults),
+        Err(faults) => faults,
+    };
+    eprintln!("{}: {faults}", config.display());
+    Exit::Settings
 }
 
 fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
     let store = Store::open(&settings.state_dir)?;
     let began = Instant::now();
+    let adapter_refused = !shelf.faults.is_empty();
     let mut state = State::new(config(&settings, &shelf));
     let owed = store.recover()?;
     owed.iter().for_each(|record| state.apply(record, now(began)));
@@ -123,7 +122,7 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
     runtime.spawn(tick(inbox_tx.clone()));
     runtime.spawn(wait_for_stop(inbox_tx));
 
-    let mut service = Loop { state, store, link, orders, began, boot, connection: 0 };
+    let mut service = Loop { state, store, link, orders, began, boot, connection: 0, adapter_refused };
     let end = service.run(inbox);
     service.stop(&runtime);
     runtime.shutdown_timeout(Duration::from_secs(2));
@@ -200,6 +199,7 @@ struct Loop {
     began: Instant,
     boot: String,
     connection: u32,
+    adapter_refused: bool,
 }
 
 /// What a batch of inputs has come to.
@@ -214,17 +214,12 @@ impl Loop {
     fn run(&mut self, mut inbox: Receiver<Input>) -> Result<(), StoreError> {
         while let Some(first) = inbox.blocking_recv() {
             let mut batch = Batch::default();
-            let mut input = Some(first);
-            for _ in 0..BATCH_MAX {
-                let Some(this) = input else { break };
-                if matches!(this, Input::Stop) {
+            let waiting = std::iter::once(first).chain(std::iter::from_fn(|| inbox.try_recv().ok()));
+            for input in waiting.take(BATCH_MAX) {
+                if matches!(input, Input::Stop) {
                     return self.finish(batch);
                 }
-                self.take(this, &mut batch)?;
-                input = inbox.try_recv().ok();
-            }
-            if let Some(last) = input {
-                self.take(last, &mut batch)?;
+                self.take(input, &mut batch)?;
             }
             self.finish(batch)?;
         }
@@ -232,20 +227,16 @@ impl Loop {
     }
 
     fn take(&mut self, input: Input, batch: &mut Batch) -> Result<(), StoreError> {
-        if let Input::Connected { connection } = input {
-            self.connection = connection;
-        }
         let event = match input {
             Input::Message { ack } => {
-                // What this batch already holds must be on the disk before the store is asked about it.
-                if !batch.records.is_empty() {
-                    self.finish(std::mem::take(batch))?;
-                }
-                let event = self.message(&ack)?;
+                let event = self.message(&ack, batch)?;
                 batch.acks.push(ack);
                 event
             }
-            Input::Connected { .. } => Some(Event::Connected),
+            Input::Connected { connection } => {
+                self.connection = connection;
+                Some(Event::Connected)
+            }
             Input::Worker(news) => worker_event(news),
             Input::Tick => Some(Event::Tick),
             Input::Stop => None,
@@ -259,19 +250,19 @@ impl Loop {
     }
 
     /// A message from a tablet, as an event. Nothing that a tablet can send is an error of ours.
-    fn message(&self, ack: &Ack) -> Result<Option<Event>, StoreError> {
+    fn message(&mut self, ack: &Ack, batch: &mut Batch) -> Result<Option<Event>, StoreError> {
         let bytes = ack.payload();
         Ok(match topic::inbound(ack.topic()) {
             Some(Inbound::Request(tablet)) => Some(match parse_request(bytes) {
                 Ok(Request::Consult(consult)) => Event::Consult {
                     tablet,
-                    known: self.store.known(consult.id)?,
+                    known: self.known(consult.id, batch)?,
                     consult: Box::new(consult),
                     bytes: bytes.to_vec(),
                     digest: Sha256::digest(bytes).into(),
                 },
                 Ok(Request::Resend(resend)) => {
-                    Event::Resend { tablet, id: resend.id, known: self.store.known(resend.id)? }
+                    Event::Resend { tablet, id: resend.id, known: self.known(resend.id, batch)? }
                 }
                 Err(refusal) => refused(tablet, refusal),
             }),
@@ -281,6 +272,14 @@ impl Loop {
             }),
             None => None,
         })
+    }
+
+    /// What the store knows of an id. What this batch holds of it must be on the disk before that is asked.
+    fn known(&mut self, id: RequestId, batch: &mut Batch) -> Result<Option<Known>, StoreError> {
+        if batch.records.iter().any(|record| record.concerns(id)) {
+            self.finish(std::mem::take(batch))?;
+        }
+        self.store.known(id)
     }
 
     /// First the records, then the sync, then the acts.
@@ -335,7 +334,7 @@ impl Loop {
             boot: self.boot.clone(),
             connection: self.connection,
             departments: self.state.config.departments.keys().map(|d| d.to_string()).collect(),
-            reasons: reason.into_iter().collect(),
+            reasons: reason.into_iter().chain(self.adapter_refused.then_some(StatusReason::AdapterRefused)).collect(),
         }
     }
 
@@ -345,7 +344,7 @@ impl Loop {
         self.link.status(&BoxStatus { state: BoxState::Stopping, reasons: Vec::new(), ..self.status() });
         self.link.disconnect();
         // The link writes in its own time; a moment is enough for a status, and nothing is lost without it.
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(200)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(200)).await });
     }
 }
 

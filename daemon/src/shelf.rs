@@ -1,6 +1,6 @@
 //! The adapters on disk: their manifests, read and compared with what this box is.
 
-use crate::settings::{EngineSettings, Faults, Settings};
+use crate::settings::{EngineSettings, Settings};
 use contract::{answer::AdapterRef, ids::Department, manifest::AdapterManifest};
 use engine::{form, prompt::PromptFormat, protocol::AdapterFile};
 use std::{
@@ -15,26 +15,34 @@ pub struct Shelf {
     pub departments: BTreeMap<Department, AdapterRef>,
     /// For the worker.
     pub files: Vec<AdapterFile>,
+    /// Adapters that were left out, and why.
+    pub faults: Vec<String>,
 }
 
-/// Reads all adapter folders of the settings; every fault of every folder is reported.
-pub fn read(settings: &Settings) -> Result<Shelf, Faults> {
+/// Reads all adapter folders of the settings. A bad one is left out and named.
+pub fn read(settings: &Settings) -> Shelf {
     let mut shelf = Shelf::default();
-    let mut faults = Faults::default();
     for folder in &settings.adapters {
-        match manifest(folder).and_then(|(m, file)| fitting(m, file, &settings.engine)) {
-            Ok((manifest, path)) => {
-                let department = manifest.department.clone();
-                let other = shelf.departments.insert(department.clone(), reference(&manifest));
-                if other.is_some() {
-                    faults.0.push(format!("{}: a second adapter for {department}", folder.display()));
-                }
-                shelf.files.push(AdapterFile { department, path, sha256: manifest.sha256 });
-            }
-            Err(fault) => faults.0.push(format!("{}: {fault}", folder.display())),
+        let taken = manifest(folder)
+            .and_then(|(manifest, file)| fitting(manifest, file, &settings.engine))
+            .and_then(|(manifest, file)| shelf.take(&manifest, file));
+        if let Err(fault) = taken {
+            shelf.faults.push(format!("{}: {fault}", folder.display()));
         }
     }
-    if faults.0.is_empty() { Ok(shelf) } else { Err(faults) }
+    shelf
+}
+
+impl Shelf {
+    fn take(&mut self, manifest: &AdapterManifest, path: PathBuf) -> Result<(), String> {
+        let department = manifest.department.clone();
+        if self.departments.contains_key(&department) {
+            return Err(format!("a second adapter for {department}"));
+        }
+        self.departments.insert(department.clone(), reference(manifest));
+        self.files.push(AdapterFile { department, path, sha256: manifest.sha256.clone() });
+        Ok(())
+    }
 }
 
 fn manifest(folder: &Path) -> Result<(AdapterManifest, PathBuf), String> {
@@ -46,10 +54,11 @@ fn manifest(folder: &Path) -> Result<(AdapterManifest, PathBuf), String> {
         return Err(format!("manifest.json: file is not a plain file name: {:?}", manifest.file));
     }
     let file = folder.join(&manifest.file);
-    if !file.is_file() {
-        return Err(format!("{} is not there", manifest.file));
+    match engine::file_sha256(&file) {
+        Ok(found) if found == manifest.sha256 => Ok((manifest, file)),
+        Ok(found) => Err(format!("{} has SHA-256 {found}, its manifest says {}", manifest.file, manifest.sha256)),
+        Err(e) => Err(format!("cannot read {}: {e}", manifest.file)),
     }
-    Ok((manifest, file))
 }
 
 /// llama.cpp loads an adapter onto any model of the same shape without a word; so the comparison is ours.

@@ -52,6 +52,8 @@ pub enum StoreError {
     Foreign { path: PathBuf },
     #[error("{path} was written by a newer consultd (store version {found}, this one knows {USER_VERSION})")]
     Newer { path: PathBuf, found: i32 },
+    #[error("{path} is in use: another consultd runs on this folder")]
+    InUse { path: PathBuf },
     #[error("cannot {doing}")]
     Sql { doing: &'static str, source: rusqlite::Error },
 }
@@ -68,10 +70,15 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
         let path = folder.join("consultd.sqlite");
-        let open = |source| StoreError::Open { path: path.clone(), source };
+        let open = |source: rusqlite::Error| match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy) => StoreError::InUse { path: path.clone() },
+            _ => StoreError::Open { path: path.clone(), source },
+        };
         let mut connection = Connection::open(&path).map_err(open)?;
+        connection.busy_timeout(std::time::Duration::ZERO).map_err(open)?;
+        // Exclusive: two daemons on one store would answer every patient twice.
         connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
+            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
             .map_err(open)?;
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
         match (pragma("application_id")?, pragma("user_version")?) {
@@ -292,6 +299,15 @@ mod tests {
         store.commit(&[accepted(1), end, Record::Received { id }]).expect("commits");
         assert!(store.recover().expect("recovers").is_empty());
         assert!(store.answer(id).expect("reads").is_some(), "kept for a resend");
+    }
+
+    #[test]
+    fn a_second_daemon_on_the_same_folder_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = Store::open(folder.path()).expect("opens");
+        assert!(matches!(Store::open(folder.path()), Err(StoreError::InUse { .. })));
+        drop(first);
+        assert!(Store::open(folder.path()).is_ok());
     }
 
     #[test]

@@ -112,13 +112,14 @@ impl Life {
     }
 
     async fn live(&mut self, orders: &mut Receiver<Order>, inbox: &Sender<Input>, silence_max: Duration) -> End {
-        let (mut ready, mut busy, mut served) = (false, false, 0);
+        // Forms that were ordered and not reported back yet: one, or two while a cancelled one ends.
+        let (mut ready, mut ordered, mut served) = (false, 0u32, 0);
         let mut heard = Instant::now();
         loop {
-            let patience = match (ready, busy) {
+            let patience = match (ready, ordered) {
                 (false, _) => OPENING_MAX,
-                (true, true) => silence_max,
-                (true, false) => Duration::MAX,
+                (true, 0) => Duration::MAX,
+                (true, _) => silence_max,
             };
             tokio::select! {
                 report = self.reports.recv() => {
@@ -133,7 +134,7 @@ impl Life {
                         }
                         Some(report) => {
                             if matches!(report, Report::Filled { .. } | Report::Failed { .. }) {
-                                busy = false;
+                                ordered = ordered.saturating_sub(1);
                                 served += 1;
                             }
                             News::Report(report)
@@ -147,7 +148,7 @@ impl Life {
                     let Some(order) = order else { return End::LoopGone };
                     if matches!(order, Order::Fill(_)) {
                         heard = Instant::now();
-                        busy = true;
+                        ordered += 1;
                     }
                     // A worker that is stopped does not read; the daemon must not wait for it.
                     match tokio::time::timeout(silence_max, send(&mut self.stdin, &order)).await {

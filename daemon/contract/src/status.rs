@@ -41,4 +41,6 @@ pub enum StatusReason {
     EngineFailed,
     /// The test engine is in place of the model.
     ScriptedEngine,
+    /// An adapter of the settings was left out; its department is answered from the rules.
+    AdapterRefused,
 }

@@ -85,6 +85,21 @@ pub enum Record {
 }
 
 impl Record {
+    /// Whether it is about this consultation.
+    pub fn concerns(&self, wanted: RequestId) -> bool {
+        match self {
+            Self::Accepted { id, .. }
+            | Self::Attempt { id }
+            | Self::Death { id }
+            | Self::Ended { id, .. }
+            | Self::Received { id }
+            | Self::Section { id, .. }
+            | Self::Interrupted { id }
+            | Self::Sent { id } => *id == wanted,
+            Self::Engine(_) | Self::AllDue => false,
+        }
+    }
+
     pub fn is_durable(&self) -> bool {
         match self {
             Self::Accepted { .. }

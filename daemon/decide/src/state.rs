@@ -116,6 +116,10 @@ fn pause_ms(tries: u32) -> u64 {
     (30_000u64 << tries.min(7)).min(3_600_000)
 }
 
+/// About a day of sending. Then the answer waits in the store for a `resend` or the next restart:
+/// a tablet that never gives receipts must not fill the memory.
+const OWED_TRIES_MAX: u32 = 30;
+
 impl State {
     pub fn new(config: Config) -> Self {
         Self {
@@ -190,6 +194,7 @@ impl State {
                     owed.tries += 1;
                     owed.due_ms = now.mono_ms + pause_ms(owed.tries);
                 }
+                self.owed.retain(|_, owed| owed.tries < OWED_TRIES_MAX);
             }
             Record::AllDue => self.owed.values_mut().for_each(|owed| owed.due_ms = now.mono_ms),
         }

@@ -82,6 +82,9 @@ fn serve(engine: &mut dyn Engine, inbox: &mut Inbox, out: &mut impl Write) -> Re
         };
         frame::write(out, &report)?;
         inbox.cancelled.remove(&job);
+        if inbox.waiting.is_empty() {
+            inbox.cancelled.clear(); // what remains came too late for its job
+        }
     }
     Ok(())
 }
@@ -123,7 +126,7 @@ impl Inbox {
             match order {
                 Order::Fill(order) => self.waiting.push_back(*order),
                 Order::Cancel { job } => {
-                    self.waiting.retain(|order| order.job != job);
+                    // One that waits is begun and ends at its first step, so that each order has its report.
                     self.cancelled.insert(job);
                 }
                 Order::Open(_) => {}

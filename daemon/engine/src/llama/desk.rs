@@ -282,3 +282,21 @@ fn hand_over(mut branch: Branch, desk: &mut dyn Desk) -> Written {
     desk.section(section, lines);
     Written { lines: texts, tokens }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::form::{Bounds, bounds};
+
+    #[test]
+    fn a_full_form_fits_the_cells_kept_for_it() {
+        let of = |section: Section| {
+            let Bounds { lines_max, tokens_per_line_max } = bounds(section);
+            lines_max * tokens_per_line_max
+        };
+        // A header takes at most 12 tokens in the tokenisers we know; the causes are read once more at worst.
+        let headers = 12 * Section::ALL.len();
+        let full = Section::ALL.into_iter().map(of).sum::<usize>() + headers;
+        assert!(full <= CELLS_FORM as usize, "{full}");
+    }
+}
