@@ -27,6 +27,7 @@ cat >"$folder/mosquitto.conf" <<CONF
 user $(id -un)
 allow_anonymous true
 message_size_limit 1048576
+set_tcp_nodelay true
 persistence true
 persistence_location $folder/
 autosave_on_changes true
@@ -90,11 +91,15 @@ figures() {
 echo "all four cases answered. The demo model is small and its adapters are not physician-reviewed: not for patients."
 [ -z "${ONCE:-}" ] || exit 0
 
+id=$(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen | tr A-Z a-z)
 cat <<TEXT
 
 The box stays up until Ctrl-C. In another terminal:
   $CONSULTD ask "胸口疼，出冷汗" --age 58 --sex m --broker 127.0.0.1:$PORT
-  mosquitto_sub -h 127.0.0.1 -p $PORT -t 'consult/1/res/my-tablet' -v &
-  mosquitto_pub -h 127.0.0.1 -p $PORT -q 1 -t consult/1/req/my-tablet -f tests/cases/angina.zh.json   # with an id of your own
+Or with any other MQTT client (here Debian's mosquitto-clients):
+  mosquitto_sub -h 127.0.0.1 -p $PORT -t 'consult/1/res/my-tablet' &
+  sed 's/"new"/"$id"/' tests/cases/angina.zh.json | mosquitto_pub -h 127.0.0.1 -p $PORT -q 1 -t consult/1/req/my-tablet -s
+An answer is repeated, at growing intervals, until the tablet says that it has it:
+  mosquitto_pub -h 127.0.0.1 -p $PORT -q 1 -t consult/1/receipt/my-tablet -m '{"v":1,"type":"receipt","id":"$id"}'
 TEXT
 wait "$daemon"

@@ -181,7 +181,12 @@ impl Ask {
         let mut options = match self.broker.rsplit_once(':') {
             Some((host, port)) if !self.broker.starts_with('/') => {
                 let port = port.parse().map_err(|_| format!("{}: not a port", self.broker))?;
-                MqttOptions::new(client, host, port)
+                let mut options = MqttOptions::new(client, host, port);
+                // Small messages, each of which somebody waits for.
+                let mut network = options.network_options();
+                network.set_tcp_nodelay(true);
+                options.set_network_options(network);
+                options
             }
             _ => {
                 if !Path::new(&self.broker).exists() {

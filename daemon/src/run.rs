@@ -23,7 +23,9 @@ use contract::{
     topic::{self, Inbound},
     words::{StatusType, V1},
 };
-use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
+use decide::{
+    Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, rules::RuleSet, step,
+};
 use engine::protocol::{FillOrder, LlamaOrder, OpenOrder, Order, Report};
 use sha2::{Digest, Sha256};
 use std::{
@@ -92,6 +94,7 @@ pub fn check(config: &Path) -> Exit {
 
 fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
     let store = Store::open(&settings.state_dir)?;
+    RuleSet::builtin(); // compiled now, not while the first patient waits
     let began = Instant::now();
     let adapter_refused = !shelf.faults.is_empty();
     let mut state = State::new(config(&settings, &shelf));

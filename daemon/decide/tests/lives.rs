@@ -23,7 +23,7 @@ use std::thread;
 use world::{Seen, World};
 
 /// A debug build is ten times slower, and its developer waits.
-const LIVES: u64 = if cfg!(debug_assertions) { 200 } else { 3000 };
+const LIVES: u64 = if cfg!(debug_assertions) { 100 } else { 2000 };
 const EVENTS: usize = 250;
 
 #[test]

@@ -44,7 +44,7 @@ pub fn of_a_state(state: &State, now: Now) {
     assert!(state.owed.values().all(|owed| owed.due_ms > now.mono_ms), "an answer is due and was not sent");
 }
 
-pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[Effect], after: &State) {
+pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[Effect], after: &State, now: Now) {
     let asker = match event {
         Event::Consult { tablet, .. }
         | Event::Resend { tablet, .. }
@@ -52,6 +52,20 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
         | Event::Refused { tablet, .. } => Some(tablet),
         _ => None,
     };
+    if let Event::Consult { tablet, consult, digest, known, .. } = event {
+        let first = before.jobs.get(&consult.id).map(|job| (&job.tablet, &job.digest));
+        let first = first.or(known.as_ref().map(|known| (&known.tablet, &known.digest)));
+        let as_before = effects.iter().any(|effect| matches!(effect, Effect::PublishStored { .. }));
+        assert_eq!(
+            as_before,
+            first == Some((tablet, digest)),
+            "P2, P4: the stored answers the same bytes, and only them"
+        );
+    }
+    let sent = |id| effects.iter().any(|effect| matches!(effect, Effect::PublishAnswer { id: it, .. } if *it == id));
+    if matches!(event, Event::Connected) {
+        assert!(before.owed.keys().all(|id| sent(*id)), "the broker is back and does not get what is owed");
+    }
     let mut fills = Vec::new();
     for effect in effects {
         match effect {
@@ -67,7 +81,11 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
                 }
             }
             Effect::Fill { id, .. } => fills.push(*id),
-            Effect::PublishAnswer { .. } | Effect::Cancel { .. } | Effect::Status => {}
+            Effect::PublishAnswer { tablet, id } => {
+                let owed = before.owed.get(id).map(|owed| &owed.tablet);
+                assert_eq!(owed, Some(tablet), "{id} has its receipt, or is another tablet's, and is sent again");
+            }
+            Effect::Cancel { .. } | Effect::Status => {}
         }
     }
     let attempts: Vec<RequestId> = records.iter().filter_map(attempt).collect();
@@ -79,6 +97,24 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
         assert!(after.jobs.values().all(|other| served <= rank(other)), "{id} was served before its turn");
     }
     a_case_taken_from_the_worker_is_cancelled(before, event, effects, after);
+    every_end_has_the_reason_it_gives(before, event, records, after, now);
+}
+
+fn every_end_has_the_reason_it_gives(before: &State, event: &Event, records: &[Record], after: &State, now: Now) {
+    use Degraded::{Deadline, EngineCrashed, EngineDown, NoAdapter};
+    for record in records {
+        let Record::Ended { id, message, .. } = record else { continue };
+        let Ok(Reply::Answer(answer)) = Reply::parse(message) else { panic!("{id} ends without an answer") };
+        let says = |why| answer.provenance.degraded.contains(&why);
+        let runs = before.running == Some(*id);
+        let filled = runs && matches!(event, Event::Filled { job, .. } if job == id);
+        let failed = runs && matches!(event, Event::FillFailed { job } if job == id);
+        let overdue = before.jobs.get(id).is_some_and(|job| job.deadline_ms() <= now.mono_ms);
+        assert!(!says(Deadline) || overdue, "{id} ends before its deadline and blames it");
+        assert!(!says(EngineDown) || failed || after.engine == EngineState::Unfit, "{id} blames an engine that works");
+        let known = [Deadline, EngineDown, EngineCrashed, NoAdapter].into_iter().any(says);
+        assert!(known || filled, "{id} ends by the word of a worker that does not have it");
+    }
 }
 
 fn a_case_taken_from_the_worker_is_cancelled(before: &State, event: &Event, effects: &[Effect], after: &State) {
@@ -143,7 +179,8 @@ fn of_an_answer(answer: &Answer, row: &Row, config: &Config) {
     let by_rules_alone = answer.uncertainty.basis == UncertaintyBasis::RulesOnly;
     let reasons = provenance.degraded.iter().filter(|why| **why != Degraded::ScriptedEngine).count();
     assert!(!by_rules_alone || reasons > 0, "an answer of the rules alone does not say why");
-    assert_eq!(provenance.adapter.is_none(), by_rules_alone, "an adapter is named that said nothing, or the reverse");
+    let named = provenance.adapter.is_some() && provenance.base_sha256.is_some();
+    assert!(by_rules_alone || named, "the model spoke and is not named");
     assert_eq!(config.scripted, provenance.degraded.contains(&Degraded::ScriptedEngine), "scripted and unlabelled");
 }
 

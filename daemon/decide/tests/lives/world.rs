@@ -12,10 +12,10 @@ use contract::{
     reply::{Reply, Section},
     request::{Request, parse_receipt, parse_request},
 };
-use decide::{Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Now, Plan, Record, State, step};
+use decide::{Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
 use serde_json::json;
 use sha2::Digest as _;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// How often each thing has happened: a life in which nothing happens proves nothing.
 pub type Seen = BTreeMap<&'static str, u64>;
@@ -46,6 +46,7 @@ pub struct World {
     consults: Vec<(RequestId, Mail)>,
     /// Not acknowledged before the power failed: the broker brings it again.
     undelivered: Vec<Mail>,
+    published: HashSet<(TabletName, Vec<u8>)>,
     /// What the tablets have heard under an id, by type, once and for ever.
     heard: BTreeMap<(RequestId, &'static str), Vec<u8>>,
     pub seen: Seen,
@@ -66,20 +67,21 @@ impl World {
             disk: Disk::default(),
             consults,
             undelivered: Vec::new(),
+            published: HashSet::new(),
             heard: BTreeMap::new(),
             seen: Seen::new(),
         }
     }
 
     pub fn something_happens(&mut self) {
-        match self.dice.below(20) {
-            0..=4 => self.a_tablet_consults(),
-            5 => self.a_tablet_asks_again(),
-            6 => self.a_tablet_confirms(),
-            7 => self.a_tablet_talks_rubbish(),
-            8..=14 => self.the_worker_speaks(),
-            15 => self.the_engine_changes(),
-            16 => self.decide(Event::Connected),
+        match self.dice.below(24) {
+            0..=3 => self.a_tablet_consults(),
+            4 => self.a_tablet_asks_again(),
+            5 => self.a_tablet_confirms(),
+            6 => self.a_tablet_talks_rubbish(),
+            7..=17 => self.the_worker_speaks(),
+            18..=19 => self.the_engine_changes(),
+            20 => self.decide(Event::Connected),
             _ => self.time_passes(),
         }
         if self.dice.one_in(2) {
@@ -105,11 +107,11 @@ impl World {
         self.receive(Mail { tablet, receipt: false, bytes });
     }
 
-    /// Somebody's receipt. The owner sends none before it has the answer; others may send what they like.
+    /// Somebody's receipt, for anything. Only this no tablet does: confirm an answer on its way that it has not got.
     fn a_tablet_confirms(&mut self) {
         let (id, tablet) = (self.any_id(), cases::tablet(self.dice.pick(&TABLETS)));
-        let owner = self.disk.row(id).is_some_and(|row| row.tablet == tablet);
-        if !owner || self.heard.contains_key(&(id, "answer")) {
+        let on_its_way = self.state.owed.get(&id).is_some_and(|owed| owed.tablet == tablet);
+        if !on_its_way || self.heard.contains_key(&(id, "answer")) {
             self.receive(receipt(tablet, id));
         }
     }
@@ -125,10 +127,10 @@ impl World {
             Some(running) if !self.dice.one_in(8) => running,
             _ => self.any_id(),
         };
-        let event = match self.dice.below(8) {
-            0..=3 => self.section(job),
-            4..=5 => Event::Filled { job, facts: self.facts() },
-            6 => Event::FillFailed { job },
+        let event = match self.dice.below(24) {
+            0..=19 => self.section(job),
+            20..=21 => Event::Filled { job, facts: self.facts() },
+            22 => Event::FillFailed { job },
             _ => Event::WorkerDied,
         };
         self.decide(event);
@@ -136,7 +138,7 @@ impl World {
 
     fn section(&mut self, job: RequestId) -> Event {
         let line = |dice: &mut Dice| FormLine { text: dice.pick(&MODEL_LINES).to_string(), logprob: -0.3 };
-        let lines = (0..self.dice.below(4)).map(|_| line(&mut self.dice)).collect();
+        let lines = (0..self.dice.below(6)).map(|_| line(&mut self.dice)).collect();
         Event::Section { job, section: self.dice.pick(&Section::ALL), lines }
     }
 
@@ -146,15 +148,14 @@ impl World {
 
     fn the_engine_changes(&mut self) {
         use EngineState::{Ready, Restarting, Starting, Unfit};
-        let engine = self.dice.pick(&[Ready, Ready, Ready, Ready, Restarting, Starting, Unfit]);
+        let engine = self.dice.pick(&[Ready, Ready, Ready, Ready, Ready, Ready, Restarting, Starting, Unfit]);
         self.decide(Event::Engine(engine));
     }
 
     fn time_passes(&mut self) {
-        self.now.mono_ms += match self.dice.below(4) {
-            0 => 0,
-            1 => self.dice.below(1000) as u64,
-            2 => self.dice.below(60_000) as u64,
+        self.now.mono_ms += match self.dice.below(8) {
+            0..=1 => 0,
+            2..=6 => self.dice.below(10_000) as u64,
             _ => self.dice.below(600_000) as u64,
         };
         self.now.unix_s = if self.dice.one_in(9) { self.dice.below(4_000_000_000) as u64 } else { self.now.unix_s + 1 };
@@ -165,17 +166,13 @@ impl World {
         cases::id(self.dice.below(self.consults.len() + 1))
     }
 
-    /// As the loop does: what this batch holds must be on the disk before the store is asked about it.
     fn receive(&mut self, mail: Mail) {
-        if !self.batch.records.is_empty() {
-            self.finish();
-        }
         let event = self.read(&mail);
         self.batch.mail.push(mail);
         self.decide(event);
     }
 
-    fn read(&self, mail: &Mail) -> Event {
+    fn read(&mut self, mail: &Mail) -> Event {
         let (tablet, bytes) = (mail.tablet.clone(), mail.bytes.clone());
         if mail.receipt {
             return match parse_receipt(&bytes) {
@@ -186,19 +183,27 @@ impl World {
         match parse_request(&bytes) {
             Ok(Request::Consult(consult)) => {
                 let digest: Digest = sha2::Sha256::digest(&bytes).into();
-                let known = self.disk.known(consult.id);
+                let known = self.known(consult.id);
                 Event::Consult { tablet, consult: Box::new(consult), bytes, digest, known }
             }
-            Ok(Request::Resend(resend)) => Event::Resend { tablet, id: resend.id, known: self.disk.known(resend.id) },
+            Ok(Request::Resend(resend)) => Event::Resend { tablet, id: resend.id, known: self.known(resend.id) },
             Err(refusal) => Event::Refused { tablet, refusal },
         }
+    }
+
+    /// As the loop does: what this batch holds of an id must be on the disk before the store is asked about it.
+    fn known(&mut self, id: RequestId) -> Option<Known> {
+        if self.batch.records.iter().any(|record| record.concerns(id)) {
+            self.finish();
+        }
+        self.disk.known(id)
     }
 
     fn decide(&mut self, event: Event) {
         let before = self.state.clone();
         let Plan { records, effects } = step(&mut self.state, event.clone(), self.now);
         promises::of_a_state(&self.state, self.now);
-        promises::of_a_plan(&before, &event, &records, &effects, &self.state);
+        promises::of_a_plan(&before, &event, &records, &effects, &self.state, self.now);
         for record in &records {
             match record {
                 Record::Death { .. } => self.count("death"),
@@ -232,7 +237,6 @@ impl World {
             }
             Effect::PublishAnswer { tablet, id } => {
                 let row = self.disk.row(id).expect("P1: what is sent again is stored");
-                assert!(!row.received, "{id} has its receipt and is sent again");
                 let answer = row.answer().expect("only what has ended is owed").to_vec();
                 self.count("answer again");
                 self.publish(&tablet, answer);
@@ -247,6 +251,9 @@ impl World {
     }
 
     fn publish(&mut self, tablet: &TabletName, message: Vec<u8>) {
+        if !self.published.insert((tablet.clone(), message.clone())) {
+            return; // the same bytes to the same tablet: judged once, and most of a life's time
+        }
         let reply = promises::of_a_message(&self.disk, &self.config, tablet, &message);
         let (kind, id) = match &reply {
             Reply::Accepted(accepted) => ("accepted", accepted.id),
@@ -269,7 +276,7 @@ impl World {
     }
 
     pub fn the_power_may_fail(&mut self) {
-        if self.dice.one_in(12) {
+        if self.dice.one_in(20) {
             self.the_power_fails();
         }
     }
@@ -332,24 +339,25 @@ impl World {
                 return self.finish();
             }
             if let Some(job) = self.state.running.filter(|_| !hangs) {
-                let section = self.section(job);
-                self.decide(section);
+                for _ in Section::ALL {
+                    let section = self.section(job);
+                    self.decide(section);
+                }
                 let facts = self.facts();
                 self.decide(Event::Filled { job, facts });
             }
-            self.now.mono_ms += 20_000;
+            self.now.mono_ms += 60_000;
             self.decide(Event::Tick);
         }
         panic!("does not drain: {} open, {} owed", self.state.jobs.len(), self.state.owed.len());
     }
 
-    /// Repeats what has no `accepted` and confirms what is answered; says how many are still without.
+    /// Repeats what has no `accepted` and confirms what is answered; says how many the box has not taken yet.
     fn tablets_insist(&mut self) -> usize {
-        let unaccepted = |(id, _): &&(RequestId, Mail)| !self.heard.contains_key(&(*id, "accepted"));
-        let repeats: Vec<Mail> = self.consults.iter().filter(unaccepted).map(|(_, mail)| mail.clone()).collect();
-        let waiting =
-            repeats.iter().filter(|mail| self.disk.rows().iter().all(|row| row.request != mail.bytes)).count();
+        let silent = |(id, _): &&(RequestId, Mail)| !self.heard.contains_key(&(*id, "accepted"));
+        let repeats: Vec<Mail> = self.consults.iter().filter(silent).map(|(_, mail)| mail.clone()).collect();
         repeats.into_iter().for_each(|mail| self.receive(mail));
+        let waiting = self.consults.iter().filter(|(id, _)| self.disk.row(*id).is_none()).count();
         let answered = |id| self.heard.contains_key(&(id, "answer"));
         let confirmed = self.disk.owed().filter(|row| answered(row.id)).map(|row| receipt(row.tablet.clone(), row.id));
         confirmed.collect::<Vec<_>>().into_iter().for_each(|mail| self.receive(mail));
