@@ -270,7 +270,7 @@ impl Loop {
                 Err(refusal) => refused(tablet, refusal),
             }),
             Some(Inbound::Receipt(tablet)) => Some(match parse_receipt(bytes) {
-                Ok(receipt) => Event::Receipt { tablet, id: receipt.id },
+                Ok(receipt) => Event::Receipt { tablet, id: receipt.id, known: self.known(receipt.id, batch)? },
                 Err(refusal) => refused(tablet, refusal),
             }),
             None => None,

@@ -106,9 +106,12 @@ impl Store {
 
     pub fn known(&self, id: RequestId) -> Result<Option<Known>, StoreError> {
         self.connection
-            .prepare_cached("SELECT tablet, digest FROM consult WHERE id = ?1")
+            .prepare_cached("SELECT tablet, digest, ended AND NOT received FROM consult WHERE id = ?1")
             .and_then(|mut q| {
-                q.query_row([key(&id)], |row| Ok(Known { tablet: tablet(row, 0)?, digest: row.get(1)? })).optional()
+                q.query_row([key(&id)], |row| {
+                    Ok(Known { tablet: tablet(row, 0)?, digest: row.get(1)?, owed: row.get(2)? })
+                })
+                .optional()
             })
             .map_err(sql("look up a consultation"))
     }

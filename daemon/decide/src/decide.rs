@@ -38,8 +38,8 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
             },
         },
         Event::Resend { tablet, id, known } => resend(state, tablet, id, known),
-        Event::Receipt { tablet, id } => match state.owed.get(&id) {
-            Some(owed) if owed.tablet == tablet => Plan::default().record(Record::Received { id }),
+        Event::Receipt { tablet, id, known } => match known {
+            Some(known) if known.owed && known.tablet == tablet => Plan::default().record(Record::Received { id }),
             _ => Plan::default(), // repeated, or another tablet's: nothing to say
         },
         Event::Refused { tablet, refusal } => refuse(tablet, refusal),

@@ -28,6 +28,7 @@ pub enum Event {
     Receipt {
         tablet: TabletName,
         id: RequestId,
+        known: Option<Known>,
     },
     Refused {
         tablet: TabletName,
@@ -59,6 +60,8 @@ pub enum Event {
 pub struct Known {
     pub tablet: TabletName,
     pub digest: Digest,
+    /// Answered, receipt outstanding.
+    pub owed: bool,
 }
 
 /// A line of the form as the model wrote it: unchecked.

@@ -108,6 +108,7 @@ impl Job {
 pub struct Owed {
     pub tablet: TabletName,
     pub tries: u32,
+    pub since_ms: u64,
     pub due_ms: u64,
 }
 
@@ -116,9 +117,9 @@ fn pause_ms(tries: u32) -> u64 {
     (30_000u64 << tries.min(7)).min(3_600_000)
 }
 
-/// About a day of sending. Then the answer waits in the store for a `resend` or the next restart:
+/// A day of sending. Then the answer waits in the store for a `resend` or the next restart:
 /// a tablet that never gives receipts must not fill the memory.
-const OWED_TRIES_MAX: u32 = 30;
+const OWED_MS_MAX: u64 = 24 * 3600 * 1000;
 
 impl State {
     pub fn new(config: Config) -> Self {
@@ -174,7 +175,8 @@ impl State {
                 if self.running == Some(*id) {
                     self.running = None;
                 }
-                let owed = Owed { tablet: tablet.clone(), tries: 0, due_ms: now.mono_ms + pause_ms(0) };
+                let due_ms = now.mono_ms + pause_ms(0);
+                let owed = Owed { tablet: tablet.clone(), tries: 0, since_ms: now.mono_ms, due_ms };
                 self.owed.insert(*id, owed);
             }
             Record::Received { id } => {
@@ -194,7 +196,7 @@ impl State {
                     owed.tries += 1;
                     owed.due_ms = now.mono_ms + pause_ms(owed.tries);
                 }
-                self.owed.retain(|_, owed| owed.tries < OWED_TRIES_MAX);
+                self.owed.retain(|_, owed| now.mono_ms.saturating_sub(owed.since_ms) < OWED_MS_MAX);
             }
             Record::AllDue => self.owed.values_mut().for_each(|owed| owed.due_ms = now.mono_ms),
         }

@@ -93,6 +93,7 @@ const FULL_CASE: &str = r#"{"age":{"value":30,"unit":"year"},"sex":"female","pre
 #[derive(Debug)]
 pub struct Lines {
     bounds: Bounds,
+    characters: Characters,
     done: Vec<String>,
     open: String,
     tokens_in_line: usize,
@@ -101,18 +102,19 @@ pub struct Lines {
 
 impl Lines {
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, done: Vec::new(), open: String::new(), tokens_in_line: 0, ended: false }
+        let characters = Characters::default();
+        Self { bounds, characters, done: Vec::new(), open: String::new(), tokens_in_line: 0, ended: false }
     }
 
-    /// Takes the text of one token; empty while the token holds only a part of a character.
-    pub fn push(&mut self, piece: &str) {
+    /// Takes the bytes of one token, which may begin or end inside a character.
+    pub fn push(&mut self, token: &[u8]) {
         self.tokens_in_line += 1;
-        for c in piece.chars() {
+        for c in self.characters.push(token).chars() {
             match c {
                 _ if self.ended => return,
                 '\n' if self.open.trim().is_empty() => self.ended = true,
                 '\n' => self.close_line(),
-                c if c.is_control() || c == char::REPLACEMENT_CHARACTER => {}
+                c if c.is_control() => {}
                 c => self.open.push(c),
             }
         }
@@ -147,6 +149,39 @@ impl Lines {
     }
 }
 
+/// Puts characters together from tokens: a rare 汉字 comes as three tokens of a byte each.
+#[derive(Debug, Default)]
+struct Characters {
+    /// The beginning of a character, at most three bytes.
+    begun: Vec<u8>,
+}
+
+impl Characters {
+    /// The characters that are whole now. Bytes that can never become one are left out.
+    fn push(&mut self, bytes: &[u8]) -> String {
+        self.begun.extend_from_slice(bytes);
+        let mut whole = String::new();
+        loop {
+            match std::str::from_utf8(&self.begun) {
+                Ok(text) => {
+                    whole.push_str(text);
+                    self.begun.clear();
+                    return whole;
+                }
+                Err(fault) => {
+                    let (good, rest) = self.begun.split_at(fault.valid_up_to());
+                    whole.push_str(std::str::from_utf8(good).expect("valid up to here"));
+                    let Some(bad) = fault.error_len() else {
+                        self.begun = rest.to_vec();
+                        return whole;
+                    };
+                    self.begun = rest[bad..].to_vec();
+                }
+            }
+        }
+    }
+}
+
 /// Whether the text ends in the same stretch of 2 to 16 characters four times over.
 fn repeats_itself(text: &str) -> bool {
     let tail: Vec<char> = text.chars().rev().take(64).collect();
@@ -159,7 +194,7 @@ mod tests {
 
     fn lines(pieces: &[&str]) -> (Vec<String>, bool) {
         let mut lines = Lines::new(Bounds { lines_max: 3, tokens_per_line_max: 8 });
-        pieces.iter().for_each(|p| lines.push(p));
+        pieces.iter().for_each(|p| lines.push(p.as_bytes()));
         let ended = lines.ended();
         (lines.finish(), ended)
     }
@@ -200,6 +235,24 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_a_line() {
-        assert_eq!(lines(&["a\u{1b}[31m\u{fffd}b\n"]).0, ["a[31mb"]);
+        assert_eq!(lines(&["a\u{1b}[31mb\n"]).0, ["a[31mb"]);
+    }
+
+    #[test]
+    fn characters_survive_any_cut_into_tokens() {
+        let text = "疟疾：发热𫫇寒\n胸痛 38.5℃\n\n";
+        let bounds = Bounds { lines_max: 3, tokens_per_line_max: 100 };
+        for size in 1..8 {
+            let mut lines = Lines::new(bounds);
+            text.as_bytes().chunks(size).for_each(|token| lines.push(token));
+            assert_eq!(lines.finish(), ["疟疾：发热𫫇寒", "胸痛 38.5℃"], "tokens of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_character_are_left_out() {
+        let mut lines = Lines::new(Bounds { lines_max: 3, tokens_per_line_max: 100 });
+        [&b"\xff\xe8\x83"[..], b"a", b"\x83", "胸\n".as_bytes()].iter().for_each(|token| lines.push(token));
+        assert_eq!(lines.finish(), ["a胸"]);
     }
 }

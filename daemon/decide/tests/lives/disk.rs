@@ -79,7 +79,11 @@ impl Disk {
     }
 
     pub fn known(&self, id: RequestId) -> Option<Known> {
-        self.row(id).map(|row| Known { tablet: row.tablet.clone(), digest: row.digest })
+        self.row(id).map(|row| Known {
+            tablet: row.tablet.clone(),
+            digest: row.digest,
+            owed: row.ended && !row.received,
+        })
     }
 
     pub fn recover(&self) -> Vec<Record> {

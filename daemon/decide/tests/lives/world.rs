@@ -176,7 +176,7 @@ impl World {
         let (tablet, bytes) = (mail.tablet.clone(), mail.bytes.clone());
         if mail.receipt {
             return match parse_receipt(&bytes) {
-                Ok(receipt) => Event::Receipt { tablet, id: receipt.id },
+                Ok(receipt) => Event::Receipt { tablet, id: receipt.id, known: self.known(receipt.id) },
                 Err(refusal) => Event::Refused { tablet, refusal },
             };
         }

@@ -17,8 +17,6 @@ pub(super) struct Branch {
     /// Evaluated tokens of this section's body.
     pub(super) written: Vec<LlamaToken>,
     lines: Lines,
-    /// Carries a Chinese character across tokens that hold parts of it.
-    utf8: encoding_rs::Decoder,
     logprobs: Vec<f32>,
     ended: bool,
 }
@@ -32,7 +30,6 @@ impl Branch {
             next: LlamaToken(0),
             written: Vec::new(),
             lines: Lines::new(form::bounds(section)),
-            utf8: encoding_rs::UTF_8.new_decoder_without_bom_handling(),
             logprobs: Vec::new(),
             ended: false,
         }
@@ -52,10 +49,7 @@ impl Branch {
             return Ok(());
         }
         self.logprobs.push(logprob);
-        let bytes = vocab.token_to_piece(token, false, None);
-        let mut piece = String::with_capacity(bytes.len() + 4);
-        let _ = self.utf8.decode_to_string(&bytes, &mut piece, false);
-        self.lines.push(&piece);
+        self.lines.push(&vocab.token_to_piece(token, false, None));
         self.ended = self.lines.ended();
         Ok(())
     }
