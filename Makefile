@@ -28,6 +28,7 @@ demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
 
 test: setup lint test-fast model
+	$(CARGO) test $(LOCKED) -p engine --features $(FEATURES)
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test worker
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
 
