@@ -37,10 +37,11 @@ test-fast: setup
 	$(CARGO) test $(LOCKED) -p consultd --no-default-features
 
 # Distributions package rustfmt and clippy apart from Rust: where one is missing, that is said and not a failure.
+# A newer clippy has new opinions: they are faults in CI, whose version we know, and remarks elsewhere.
 lint: setup
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --all --check; else echo "no rustfmt here: not checked"; fi
 	@if $(CARGO) clippy --version >/dev/null 2>&1; \
-	then $(CARGO) clippy $(LOCKED) --workspace --all-targets --features $(FEATURES) -- -D warnings; \
+	then $(CARGO) clippy $(LOCKED) --workspace --all-targets --features $(FEATURES) $(if $(CI),-- -D warnings); \
 	else echo "no clippy here: not checked"; fi
 
 setup:
