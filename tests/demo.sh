@@ -52,11 +52,14 @@ context_tokens = 2048
 folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics"]
 CONF
 "$CONSULTD" check --config "$folder/consultd.toml"
-"$CONSULTD" run --config "$folder/consultd.toml" 2>"$folder/consultd.log" &
+CONSULTD_LOG=info "$CONSULTD" run --config "$folder/consultd.toml" 2>"$folder/consultd.log" &
 daemon=$!
 pids+=("$daemon")
 until grep -q "the worker is ready" "$folder/consultd.log" && grep -q "connected to the broker" "$folder/consultd.log"; do
-    kill -0 "$daemon" 2>/dev/null || { cat "$folder/consultd.log" >&2; exit 1; }
+    if ! kill -0 "$daemon" 2>/dev/null || grep -q "cannot work with these settings" "$folder/consultd.log"; then
+        cat "$folder/consultd.log" >&2
+        exit 1
+    fi
     sleep 0.1
 done
 echo "the box is up; broker on 127.0.0.1:$PORT, log in $folder/consultd.log"

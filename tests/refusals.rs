@@ -198,6 +198,26 @@ fn a_silent_worker_is_replaced() {
 }
 
 #[test]
+fn new_work_does_not_excuse_a_silent_worker() {
+    let clinic = Clinic::scripted(r#"{ hang_on = "沉默" }"#, "");
+    let tablet = clinic.ready();
+    let mut silent = consult("沉默");
+    silent["deadline_s"] = json!(5);
+    tablet.ask(&silent);
+    let hung = clinic.worker_pid();
+    // Cases keep coming, each with a deadline shorter than the patience with a silent worker.
+    let answer = (0..20).find_map(|_| {
+        let mut next = consult("咳嗽");
+        next["deadline_s"] = json!(5);
+        tablet.ask(&next);
+        let answer = tablet.expect("answer", &next);
+        Some(answer).filter(|a| a["provenance"]["degraded"] == json!(["scripted_engine"]))
+    });
+    assert!(answer.is_some(), "never served again");
+    assert_ne!(clinic.worker_pid(), hung);
+}
+
+#[test]
 fn a_department_without_an_adapter_is_answered_from_the_rules() {
     let clinic = Clinic::scripted("{}", "");
     let tablet = clinic.ready();

@@ -105,9 +105,27 @@ fn bad_settings_are_a_sentence_and_not_a_crash() {
     assert!(unfit(other).contains("the settings say"));
     let small = LlamaOrder { context_tokens: 256, ..order() };
     assert!(unfit(small).contains("the form alone needs"));
+}
+
+#[test]
+fn a_bad_adapter_takes_its_department_away_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
     let mut swapped = order();
     swapped.adapters[0].sha256 = "0".repeat(64);
-    assert!(unfit(swapped).contains("adapter.gguf has SHA-256"));
+    // Whole by its hash and useless by its contents: the model itself, which is no adapter.
+    let mut foreign = order();
+    foreign.adapters[0].path = folder.path().join("adapter.gguf");
+    std::os::unix::fs::symlink(demo_model(), &foreign.adapters[0].path).expect("links");
+    foreign.adapters[0].sha256 = DEMO_MODEL_SHA256.to_owned();
+    for (order, wanted) in [(swapped, "has SHA-256"), (foreign, "does not load the adapter")] {
+        let (mut worker, report) = Worker::open(order);
+        let Report::Ready(ready) = report else { panic!("must be ready: {report:?}") };
+        assert_eq!(ready.refused.len(), 1);
+        assert!(ready.refused[0].reason.contains(wanted), "{}", ready.refused[0].reason);
+        let end = worker.fill("internal", a_case("头晕")).1;
+        assert!(matches!(end, Report::Failed { fault: FillFault::NoAdapter, .. }), "{end:?}");
+        assert!(matches!(worker.fill("obstetrics", a_case("头晕")).1, Report::Filled { .. }));
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ SHA256=a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1; }
 
-# A file of the right size that was checked once is not hashed at every `make`.
+# A file that was checked once and has not changed since is not hashed at every `make`.
 if [ -f "$FILE" ] && [ -f "$FILE.checked" ] && [ ! "$FILE" -nt "$FILE.checked" ]; then exit 0; fi
 
 mkdir -p "$(dirname "$FILE")"

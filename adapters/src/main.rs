@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Command::Render { samples, format } => render_file(&samples, format),
         Command::Package(package) => package.run(),
         Command::Form { format } => {
-            println!("{}", engine::form::fingerprint(format));
+            println!("{}", engine::fingerprint::of(format));
             Ok(())
         }
     };

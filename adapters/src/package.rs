@@ -79,7 +79,7 @@ impl Package {
             rank: converted.rank,
             alpha: converted.alpha,
             target_modules: converted.target_modules,
-            form_sha256: engine::form::fingerprint(self.format),
+            form_sha256: engine::fingerprint::of(self.format),
             trained_on,
             review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
             license: self.license.clone(),
@@ -97,6 +97,9 @@ impl Package {
         let ids: BTreeSet<String> = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
         let mut trained = samples(&self.samples)?;
         trained.retain(|sample| ids.contains(&sample.id));
+        if let Some(other) = trained.iter().find(|sample| *sample.department != *self.department) {
+            return Err(format!("{} is a sample of {}, not of {}", other.id, other.department, self.department));
+        }
         if trained.len() == ids.len() {
             Ok(trained)
         } else {

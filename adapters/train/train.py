@@ -15,6 +15,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+from gguf import GGUFReader
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -36,11 +37,20 @@ def arguments():
     return p.parse_args()
 
 
-def tokenise(tokenizer, rows):
+def begins_with_bos(path):
+    """Whether llama.cpp puts a BOS token in front: as the file says, or as is usual for its kind of vocabulary."""
+    fields = GGUFReader(path).fields
+    if "tokenizer.ggml.add_bos_token" in fields:
+        return bool(fields["tokenizer.ggml.add_bos_token"].contents())
+    return fields["tokenizer.ggml.model"].contents() == "llama"
+
+
+def tokenise(tokenizer, bos, rows):
     """Segment by segment, as the engine does. Returns [(sample id, token ids, trained?)]."""
     texts = []
     for row in rows:
-        ids, trained = [tokenizer.bos_token_id], [False]
+        ids = [tokenizer.bos_token_id] if bos else []
+        trained = [False] * len(ids)
         for segment in row["segments"]:
             piece = tokenizer(segment["text"], add_special_tokens=False,
                               split_special_tokens=not segment["special"])["input_ids"]
@@ -81,7 +91,7 @@ def main():
             p.data = p.data.float()
 
     with open(args.rows, encoding="utf-8") as f:
-        texts = tokenise(tokenizer, [json.loads(line) for line in f])
+        texts = tokenise(tokenizer, begins_with_bos(args.base), [json.loads(line) for line in f])
     samples = sorted({t[0] for t in texts})
     shuffle.shuffle(samples)
     held = set(samples[: int(len(samples) * args.holdout)])

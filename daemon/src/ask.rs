@@ -6,6 +6,7 @@ use contract::{
     answer::Answer,
     case::*,
     ids::{Lang, RequestId, TabletName},
+    limits::DEADLINE_S_DEFAULT,
     reply::{Alert, ErrorReply, Reply, Section},
     topic,
     words::{Bilingual, Triage},
@@ -57,10 +58,10 @@ pub struct Ask {
     #[arg(long)]
     urgent: bool,
     /// Seconds until the box answers at the latest.
-    #[arg(long, default_value_t = contract::limits::DEADLINE_S_DEFAULT)]
+    #[arg(long, default_value_t = DEADLINE_S_DEFAULT)]
     deadline: u32,
     /// Sends this file, a `consult` message in JSON, instead; an `id` of "new" is replaced by a fresh one.
-    #[arg(long, conflicts_with_all = ["complaint", "age", "sex", "pregnant", "duration", "exposures", "lang", "urgent"])]
+    #[arg(long, conflicts_with_all = ["complaint", "age", "sex", "pregnant", "duration", "exposures", "lang", "urgent", "department", "deadline"])]
     request: Option<PathBuf>,
     /// The broker: a Unix socket's path, or host:port (without TLS, for tests).
     #[arg(long, env = "CONSULTD_BROKER", default_value = "/run/consultd/mqtt.sock")]
@@ -107,11 +108,12 @@ impl Ask {
         let request = self.request()?;
         let id: RequestId = serde_json::from_value(request["id"].clone()).map_err(|e| format!("id: {e}"))?;
         let tablet = TabletName::new(&self.tablet).ok_or("the tablet's name holds letters, digits, - _ . only")?;
+        let deadline = request["deadline_s"].as_u64().unwrap_or(DEADLINE_S_DEFAULT.into());
         let lang = if request["lang"] == "en" { Lang::En } else { Lang::Zh };
 
         let (client, mut events) = AsyncClient::new(self.options()?, 16);
         let fault = |e: rumqttc::v5::ClientError| e.to_string();
-        let (began, patience) = (Instant::now(), Duration::from_secs(u64::from(self.deadline) + 30));
+        let (began, patience) = (Instant::now(), Duration::from_secs(deadline + 30));
         let bytes = serde_json::to_vec(&request).map_err(|e| e.to_string())?;
         // MQTT promises nothing before `accepted`: until then the same bytes are sent again.
         let (mut subscribed, mut accepted, mut again, mut pause) = (false, false, began, Duration::from_secs(5));
@@ -159,6 +161,10 @@ impl Ask {
                                 .map_err(fault)?;
                             say_goodbye(&client, &mut events).await;
                             return Ok(Exit::Done);
+                        }
+                        Reply::Error(error) if !error.is_final => {
+                            pause = Duration::from_secs(error.retry_after_s.unwrap_or(5).into());
+                            (accepted, again) = (false, Instant::now() + pause);
                         }
                         Reply::Error(_) => return Ok(Exit::NoAnswer),
                         Reply::Accepted(_) | Reply::Alert(_) | Reply::Progress(_) => {}

@@ -15,7 +15,7 @@ use rumqttc::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{Filter, LastWill, Packet, Publish},
+            v5::{Filter, LastWill, Packet, Publish, SubscribeReasonCode},
         },
     },
 };
@@ -23,7 +23,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -52,17 +52,25 @@ pub struct Ack {
 pub struct Link {
     client: AsyncClient,
     connection: Arc<AtomicU32>,
+    up: Arc<AtomicBool>,
 }
 
 impl Link {
     /// Hands a message to the broker's link. Lost if the link is down or full: whoever must not lose it sends again.
+    /// While it is down nothing is kept, or there would be no room for the subscription when it is up again.
     pub fn publish(&self, topic: String, message: Vec<u8>) {
+        if !self.up.load(Ordering::SeqCst) {
+            return;
+        }
         if self.client.try_publish(topic, QoS::AtLeastOnce, false, message).is_err() {
             tracing::warn!("the way to the broker is full; a message waits for its repetition");
         }
     }
 
     pub fn status(&self, status: &BoxStatus) {
+        if !self.up.load(Ordering::SeqCst) {
+            return; // told at the next connection
+        }
         let message = serde_json::to_vec(status).expect("a status serialises");
         if self.client.try_publish(topic::BOX_STATUS, QoS::AtLeastOnce, true, message).is_err() {
             tracing::warn!("the way to the broker is full; the status is not told");
@@ -99,26 +107,31 @@ pub fn connect(
         .set_max_packet_size(Some(PACKET_BYTES_MAX));
     let (client, events) = AsyncClient::new(options, OUTGOING_MAX);
     let connection = Arc::new(AtomicU32::new(0));
-    let link = Link { client: client.clone(), connection: connection.clone() };
-    (link, keep(events, client, connection, boot, inbox))
+    let up = Arc::new(AtomicBool::new(false));
+    let link = Link { client: client.clone(), connection: connection.clone(), up: up.clone() };
+    (link, keep(events, client, connection, up, boot, inbox))
 }
 
 async fn keep(
     mut events: EventLoop,
     client: AsyncClient,
     connection: Arc<AtomicU32>,
+    up: Arc<AtomicBool>,
     boot: String,
     inbox: Sender<Input>,
 ) {
     let mut failures = 0u32;
     loop {
         let this = connection.load(Ordering::SeqCst);
-        events.options.set_last_will(will(&boot, this + 1));
+        if !up.load(Ordering::SeqCst) {
+            events.options.set_last_will(will(&boot, this + 1));
+        }
         match tokio::time::timeout(STALLED_AFTER, events.poll()).await {
             Ok(Ok(Event::Incoming(Packet::ConnAck(_)))) => {
                 failures = 0;
                 connection.store(this + 1, Ordering::SeqCst);
                 subscribe(&client);
+                up.store(true, Ordering::SeqCst);
                 tracing::info!(connection = this + 1, "connected to the broker");
                 if inbox.send(Input::Connected { connection: this + 1 }).await.is_err() {
                     return;
@@ -130,8 +143,16 @@ async fn keep(
                     return;
                 }
             }
+            Ok(Ok(Event::Incoming(Packet::SubAck(answer)))) => {
+                if answer.return_codes.iter().any(|code| !matches!(code, SubscribeReasonCode::Success(_))) {
+                    tracing::error!(codes = ?answer.return_codes, "the broker refuses the subscription: its access rules are wrong");
+                    failures = 5;
+                    let _ = client.try_disconnect();
+                }
+            }
             Ok(Ok(_)) => {}
             Ok(Err(fault)) => {
+                up.store(false, Ordering::SeqCst);
                 if failures == 0 {
                     tracing::warn!(fault = %engine::chain(&fault), "no connection to the broker; trying again");
                 }
@@ -140,6 +161,7 @@ async fn keep(
             }
             Err(_) => {
                 tracing::warn!("the connection to the broker has stalled; making a new one");
+                up.store(false, Ordering::SeqCst);
                 events.clean();
             }
         }

@@ -5,6 +5,7 @@ mod broker;
 mod run;
 mod settings;
 mod shelf;
+mod start;
 mod store;
 mod trace;
 mod worker;
@@ -44,8 +45,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
-        Command::Run { config } => run::main(&config),
-        Command::Check { config } => run::check(&config),
+        Command::Run { config } => start::main(&config),
+        Command::Check { config } => start::check(&config),
         Command::Ask(ask) => ask.main(),
         Command::Worker => worker::main(),
     };

@@ -1,5 +1,5 @@
 //! The loop: take what waits, decide each, write all records in one transaction, then act. It is the only reader
-//! of the clocks, and it waits for nothing but its inbox and the disk.
+//! of the wall clock, and it waits for nothing but its inbox and the disk.
 //!
 //! ```text
 //! broker ──┐                         ┌─▶ store (commit)      then:
@@ -8,13 +8,9 @@
 //! ```
 
 use crate::{
-    Exit,
-    broker::{self, Ack, Link},
-    settings::{self, EngineSettings, Settings},
-    shelf::{self, Shelf},
+    broker::{Ack, Link},
     store::{Store, StoreError},
-    trace,
-    worker::{self, News},
+    worker::News,
 };
 use contract::{
     ids::RequestId,
@@ -23,19 +19,13 @@ use contract::{
     topic::{self, Inbound},
     words::{StatusType, V1},
 };
-use decide::{
-    Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, rules::RuleSet, step,
-};
-use engine::protocol::{FillOrder, LlamaOrder, OpenOrder, Order, Report};
+use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
+use engine::protocol::{FillOrder, Order, Report};
 use sha2::{Digest, Sha256};
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::{
     runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::mpsc::{Receiver, Sender},
 };
 
 /// What can wake the loop.
@@ -50,151 +40,15 @@ pub enum Input {
 
 /// Events decided before one sync. More would make the first of them wait longer than the sync itself takes.
 const BATCH_MAX: usize = 64;
-/// Inbox: a broker's worth of unacknowledged requests, a worker's reports, ticks.
-const INBOX_MAX: usize = 256;
-/// Orders to the worker: one job and a cancellation, several times over.
-const ORDERS_MAX: usize = 64;
-const TICK: Duration = Duration::from_millis(250);
 
-pub fn main(config: &Path) -> Exit {
-    trace::start();
-    let settings = match settings::load(config) {
-        Ok(settings) => settings,
-        Err(faults) => {
-            tracing::error!(config = %config.display(), "{faults}");
-            return Exit::Settings;
-        }
-    };
-    // A bad adapter takes its department away and nothing else: no answer is worse than the rules'.
-    let shelf = shelf::read(&settings);
-    shelf.faults.iter().for_each(|fault| tracing::error!(fault, "an adapter is left out"));
-    match serve(settings, shelf) {
-        Ok(()) => Exit::Done,
-        Err(fault) => {
-            tracing::error!(fault = %engine::chain(&fault), "stopping: without its store the box can promise nothing");
-            Exit::Store
-        }
-    }
-}
-
-pub fn check(config: &Path) -> Exit {
-    let shelf = settings::load(config).map(|settings| shelf::read(&settings));
-    let faults = match shelf {
-        Ok(shelf) if shelf.faults.is_empty() => {
-            let departments: Vec<&str> = shelf.departments.keys().map(|d| &**d).collect();
-            println!("{}: good; departments: {}", config.display(), departments.join(", "));
-            return Exit::Done;
-        }
-        Ok(shelf) => settings::Faults(shelf.faults),
-        Err(faults) => faults,
-    };
-    eprintln!("{}: {faults}", config.display());
-    Exit::Settings
-}
-
-fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
-    let store = Store::open(&settings.state_dir)?;
-    RuleSet::builtin(); // compiled now, not while the first patient waits
-    let began = Instant::now();
-    let adapter_refused = !shelf.faults.is_empty();
-    let mut state = State::new(config(&settings, &shelf));
-    let owed = store.recover()?;
-    owed.iter().for_each(|record| state.apply(record, now(began)));
-    tracing::info!(
-        unfinished = state.jobs.len(),
-        unreceived = state.owed.len(),
-        "consultd {} starts",
-        env!("CARGO_PKG_VERSION")
-    );
-
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime needs a thread and an epoll, and a machine without these runs nothing");
-    let boot = uuid::Uuid::new_v4().to_string();
-    let (inbox_tx, inbox) = channel(INBOX_MAX);
-    let (orders, orders_rx) = channel(ORDERS_MAX);
-    let (link, kept) = {
-        let _inside = runtime.enter();
-        broker::connect(&settings.broker_socket, &settings.name, boot.clone(), inbox_tx.clone())
-    };
-    runtime.spawn(kept);
-    let silence = Duration::from_secs(settings.silence_s_max);
-    runtime.spawn(worker::supervise(open_order(&settings, shelf), orders_rx, inbox_tx.clone(), silence));
-    runtime.spawn(tick(inbox_tx.clone()));
-    runtime.spawn(wait_for_stop(inbox_tx));
-
-    let mut service = Loop { state, store, link, orders, began, boot, connection: 0, adapter_refused };
-    let end = service.run(inbox);
-    service.stop(&runtime);
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    end
-}
-
-fn config(settings: &Settings, shelf: &Shelf) -> Config {
-    let (base_sha256, scripted) = match &settings.engine {
-        EngineSettings::Llama(llama) => (Some(llama.model_sha256.clone()), false),
-        EngineSettings::Scripted(_) => (None, true),
-    };
-    Config {
-        box_name: settings.name.clone(),
-        daemon: env!("CARGO_PKG_VERSION").to_owned(),
-        base_sha256,
-        departments: shelf.departments.clone(),
-        scripted,
-        queue_max: settings.queue_max,
-        deaths_max: settings.deaths_max,
-        attempts_max: settings.attempts_max,
-    }
-}
-
-fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
-    match settings.engine.clone() {
-        EngineSettings::Scripted(script) => OpenOrder::Scripted(script),
-        EngineSettings::Llama(llama) => OpenOrder::Llama(LlamaOrder {
-            model: llama.model,
-            model_sha256: llama.model_sha256,
-            prompt_format: llama.prompt_format,
-            adapters: shelf.files,
-            context_tokens: llama.context_tokens,
-            contexts_max: llama.contexts_max,
-            threads: llama.threads,
-            gpu_layers: llama.gpu_layers,
-        }),
-    }
-}
-
-async fn tick(inbox: Sender<Input>) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        interval.tick().await;
-        // A full inbox has more urgent things, and each of them makes the loop look at the clock.
-        if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = inbox.try_send(Input::Tick) {
-            return;
-        }
-    }
-}
-
-async fn wait_for_stop(inbox: Sender<Input>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("cannot listen for signals; SIGTERM will end the daemon without a farewell");
-        return;
-    };
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    let _ = inbox.send(Input::Stop).await;
-}
-
-/// The only place where the clocks are read.
+/// The only place where the wall clock is read, and where the time of a decision comes from.
 #[allow(clippy::disallowed_methods)]
 fn now(began: Instant) -> Now {
     let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Now { mono_ms: began.elapsed().as_millis() as u64, unix_s: unix.as_secs() }
 }
 
-struct Loop {
+pub struct Loop {
     state: State,
     store: Store,
     link: Link,
@@ -214,7 +68,32 @@ struct Batch {
 }
 
 impl Loop {
-    fn run(&mut self, mut inbox: Receiver<Input>) -> Result<(), StoreError> {
+    /// Takes up what the store holds: the state is what it was before the restart.
+    pub fn begin(
+        config: Config,
+        store: Store,
+        link: Link,
+        orders: Sender<Order>,
+        boot: String,
+    ) -> Result<Self, StoreError> {
+        let began = Instant::now();
+        let mut state = State::new(config);
+        store.recover()?.iter().for_each(|record| state.apply(record, now(began)));
+        tracing::info!(
+            unfinished = state.jobs.len(),
+            unreceived = state.owed.len(),
+            "consultd {} starts",
+            env!("CARGO_PKG_VERSION")
+        );
+        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused: false })
+    }
+
+    /// An adapter of the settings was left out; the status says so.
+    pub fn lacks_an_adapter(self, lacks: bool) -> Self {
+        Self { adapter_refused: lacks, ..self }
+    }
+
+    pub fn run(&mut self, mut inbox: Receiver<Input>) -> Result<(), StoreError> {
         while let Some(first) = inbox.blocking_recv() {
             let mut batch = Batch::default();
             let waiting = std::iter::once(first).chain(std::iter::from_fn(|| inbox.try_recv().ok()));
@@ -240,7 +119,12 @@ impl Loop {
                 self.connection = connection;
                 Some(Event::Connected)
             }
-            Input::Worker(news) => worker_event(news),
+            Input::Worker(news) => {
+                if let News::Ready(ready) = &news {
+                    self.adapter_refused |= !ready.refused.is_empty();
+                }
+                worker_event(news)
+            }
             Input::Tick => Some(Event::Tick),
             Input::Stop => None,
         };
@@ -342,7 +226,7 @@ impl Loop {
     }
 
     /// Says goodbye. What is unfinished is on the disk and will be taken up at the next start.
-    fn stop(&self, runtime: &Runtime) {
+    pub fn stop(&self, runtime: &Runtime) {
         tracing::info!(unfinished = self.state.jobs.len(), "consultd stops");
         self.link.status(&BoxStatus { state: BoxState::Stopping, reasons: Vec::new(), ..self.status() });
         self.link.disconnect();
@@ -359,6 +243,9 @@ fn refused(tablet: contract::ids::TabletName, refusal: Refusal) -> Event {
 fn worker_event(news: News) -> Option<Event> {
     Some(match news {
         News::Ready(ready) => {
+            for engine::protocol::Refused { department, reason } in &ready.refused {
+                tracing::error!(%department, reason, "an adapter does not load; its department has no model");
+            }
             tracing::info!(devices = ?ready.devices, params = ready.model_params, bytes = ready.model_bytes, "the worker is ready");
             Event::Engine(EngineState::Ready)
         }

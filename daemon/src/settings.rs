@@ -69,7 +69,7 @@ fn parse(text: &str) -> Result<Settings, Faults> {
     let mut root = Section { name: String::new(), table, faults: &mut faults };
 
     let settings =
-        root.section("box", |s| (s.text("name", "consultd"), s.path("state_dir", Some("/var/lib/consultd"))));
+        root.section("box", |s| (s.name("name", "consultd"), s.path("state_dir", Some("/var/lib/consultd"))));
     let broker_socket = root.section("broker", |s| s.path("socket", Some("/run/consultd/mqtt.sock")));
     let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
     let adapters = root.section("adapters", |s| s.paths("folders"));
@@ -178,6 +178,15 @@ impl Section<'_> {
         }
     }
 
+    /// It is the MQTT client id as well: without one the broker would forget the session.
+    fn name(&mut self, key: &str, default: &str) -> String {
+        let name = self.text(key, default);
+        if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+            self.fault(key, "must be 1 to 64 characters");
+        }
+        name
+    }
+
     /// Absolute, so that it means the same wherever the daemon was started.
     fn path(&mut self, key: &str, default: Option<&str>) -> Option<PathBuf> {
         let text = match (self.table.contains_key(key), default) {
@@ -256,7 +265,7 @@ mod tests {
         parse(example).expect("the example is good");
         let source = include_str!("settings.rs");
         let read = source.split("\n#[cfg(test)]").next().expect("the part before the tests");
-        for call in ["s.text(\"", "s.path(\"", "s.paths(\"", "s.number(\"", "s.value::<PromptFormat>(\""] {
+        for call in ["s.text(\"", "s.name(\"", "s.path(\"", "s.paths(\"", "s.number(\"", "s.value::<PromptFormat>(\""] {
             for key in read.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
                 assert!(example.contains(&format!("{key} = ")), "{key} is not in the example");
             }
@@ -269,6 +278,7 @@ mod tests {
             r#"
             colour = "red"
             [box]
+            name = ""
             state_dir = "relative"
             [engine]
             model_sha256 = "short"
@@ -283,6 +293,7 @@ mod tests {
         let text = faults.to_string();
         for place in [
             "colour is not",
+            "box.name must",
             "box.state_dir must",
             "engine.model is missing",
             "engine.model_sha256 must",
@@ -293,7 +304,7 @@ mod tests {
         ] {
             assert!(text.contains(place), "{place} is not in:\n{text}");
         }
-        assert_eq!(faults.0.len(), 8, "{text}");
+        assert_eq!(faults.0.len(), 9, "{text}");
     }
 
     #[test]

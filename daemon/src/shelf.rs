@@ -2,7 +2,7 @@
 
 use crate::settings::{EngineSettings, Settings};
 use contract::{answer::AdapterRef, ids::Department, manifest::AdapterManifest};
-use engine::{form, prompt::PromptFormat, protocol::AdapterFile};
+use engine::{fingerprint, prompt::PromptFormat, protocol::AdapterFile};
 use std::{
     collections::BTreeMap,
     fs,
@@ -74,7 +74,7 @@ fn fitting(
         EngineSettings::Llama(llama) => llama.prompt_format,
         EngineSettings::Scripted(_) => PromptFormat::default(), // reads no prompt; the demo adapters' own
     };
-    if manifest.form_sha256 != form::fingerprint(format) {
+    if manifest.form_sha256 != fingerprint::of(format) {
         return Err("trained with another form, prompt or prompt format than this daemon's".to_owned());
     }
     Ok((manifest, file))

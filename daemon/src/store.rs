@@ -77,16 +77,18 @@ impl Store {
         let mut connection = Connection::open(&path).map_err(open)?;
         connection.busy_timeout(std::time::Duration::ZERO).map_err(open)?;
         // Exclusive: two daemons on one store would answer every patient twice.
-        connection
-            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
-            .map_err(open)?;
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;").map_err(open)?;
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
         match (pragma("application_id")?, pragma("user_version")?) {
             (APPLICATION_ID, USER_VERSION) => {}
-            (APPLICATION_ID, found) => return Err(StoreError::Newer { path, found }),
-            (0, 0) => create(&mut connection).map_err(open)?,
+            (APPLICATION_ID, found) if found > USER_VERSION => return Err(StoreError::Newer { path, found }),
+            (0, 0) if tables(&connection).map_err(open)? == 0 => create(&mut connection).map_err(open)?,
             _ => return Err(StoreError::Foreign { path }),
         }
+        // Only now: it changes the file, and a file that is not ours is left as it is.
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
+            .map_err(open)?;
         Ok(Self { connection })
     }
 
@@ -157,6 +159,10 @@ impl Store {
         }
         Ok(records)
     }
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -316,9 +322,15 @@ mod tests {
     #[test]
     fn another_programs_file_is_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
-        let other = Connection::open(folder.path().join("consultd.sqlite")).expect("opens");
-        other.execute_batch("PRAGMA application_id = 5; CREATE TABLE x (y);").expect("writes");
-        drop(other);
-        assert!(matches!(Store::open(folder.path()), Err(StoreError::Foreign { .. })));
+        let path = folder.path().join("consultd.sqlite");
+        for contents in ["PRAGMA application_id = 5;", "CREATE TABLE x (y);"] {
+            let other = Connection::open(&path).expect("opens");
+            other.execute_batch(contents).expect("writes");
+            drop(other);
+            let before = std::fs::read(&path).expect("reads");
+            assert!(matches!(Store::open(folder.path()), Err(StoreError::Foreign { .. })), "{contents}");
+            assert_eq!(std::fs::read(&path).expect("reads"), before, "{contents}: not a byte is changed");
+            std::fs::remove_file(&path).expect("removes");
+        }
     }
 }

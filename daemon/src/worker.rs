@@ -7,7 +7,7 @@ use engine::{
     frame::{self, FrameError},
     protocol::{OpenOrder, Order, Ready, Report},
 };
-use std::{process::Stdio, time::Duration};
+use std::{path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -47,14 +47,14 @@ pub async fn supervise(open: OpenOrder, mut orders: Receiver<Order>, inbox: Send
         let mut life = match Life::begin(&open).await {
             Ok(life) => life,
             Err(fault) => {
-                tracing::error!(fault = %chain(&fault), "cannot start the worker");
+                tracing::error!(fault = %chain(&fault), "no worker; trying again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
                 continue;
             }
         };
         let end = life.live(&mut orders, &inbox, silence_max).await;
-        let _ = life.child.kill().await;
+        let _ = life.child.start_kill();
         match end {
             End::LoopGone => return,
             End::Unfit(reason) => {
@@ -67,6 +67,8 @@ pub async fn supervise(open: OpenOrder, mut orders: Receiver<Order>, inbox: Send
                 if inbox.send(Input::Worker(News::Died)).await.is_err() {
                     return;
                 }
+                // It should be gone in a moment. One that hangs in a driver cannot be waited for.
+                let _ = tokio::time::timeout(PAUSE_MAX, life.child.wait()).await;
                 pause = if served > 0 { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
                 tokio::time::sleep(pause).await;
                 // Orders of the time between its death and the loop's learning of it are nobody's now.
@@ -82,6 +84,19 @@ enum End {
     Died { why: &'static str, served: u32 },
 }
 
+#[derive(Debug, thiserror::Error)]
+enum BeginError {
+    #[error("cannot start the worker process")]
+    Start(#[source] std::io::Error),
+    #[error("the worker ended before its first order")]
+    Open(#[source] FrameError),
+}
+
+/// This very program, also after an upgrade has put another file in its place: a worker must be of its daemon's build.
+fn own_program() -> std::io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+}
+
 /// One worker from its start to its end.
 struct Life {
     child: Child,
@@ -90,9 +105,8 @@ struct Life {
 }
 
 impl Life {
-    async fn begin(open: &OpenOrder) -> Result<Self, FrameError> {
-        let program = std::env::current_exe().map_err(FrameError::Broken)?;
-        let mut child = Command::new(program)
+    async fn begin(open: &OpenOrder) -> Result<Self, BeginError> {
+        let mut child = Command::new(own_program().map_err(BeginError::Start)?)
             .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -102,10 +116,10 @@ impl Life {
             .env("GGML_NO_BACKTRACE", "1")
             .kill_on_drop(true)
             .spawn()
-            .map_err(FrameError::Broken)?;
+            .map_err(BeginError::Start)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (mut stdin, stdout) = stdin.zip(stdout).expect("both were asked for");
-        send(&mut stdin, &Order::Open(open.clone())).await?;
+        send(&mut stdin, &Order::Open(open.clone())).await.map_err(BeginError::Open)?;
         let (heard, reports) = channel(64);
         tokio::spawn(listen(stdout, heard));
         Ok(Self { child, stdin, reports })
@@ -147,7 +161,10 @@ impl Life {
                 order = orders.recv() => {
                     let Some(order) = order else { return End::LoopGone };
                     if matches!(order, Order::Fill(_)) {
-                        heard = Instant::now();
+                        // Not while another is out: a worker that hangs must not be excused by new work.
+                        if ordered == 0 {
+                            heard = Instant::now();
+                        }
                         ordered += 1;
                     }
                     // A worker that is stopped does not read; the daemon must not wait for it.

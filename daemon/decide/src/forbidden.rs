@@ -5,12 +5,15 @@ use std::sync::LazyLock;
 
 static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| {
     let patterns = [
-        // An amount: 0.5g, 2片, 10 mg/kg
-        r"(?i)[0-9０-９一二两三四五六七八九十半]\s*(mg|g|ug|μg|mcg|ml|iu|毫克|微克|克|毫升|升|片|粒|支|袋|丸|滴|包|单位)([^a-z]|$)",
-        // A frequency: 每日三次, 一天2次, bid, twice daily, every 8 hours
-        r"(每[日天晚早]|一[日天])[0-9０-９一二两三四五六]+[次片粒]|每[日天晚早]服",
+        // An amount: 0.5g, 2片, 80万单位, 10 mg/kg, two tablets; but a laboratory value (90g/L) and 一包块 are none
+        r"(?i)[0-9０-９一二两三四五六七八九十半]\s*万?\s*(mg|ug|μg|mcg|ml|iu|毫克|微克|毫升|粒|支|袋|丸|滴|颗|单位)([^a-z/]|/kg|$)",
+        r"(?i)[0-9０-９一二两三四五六七八九十半]\s*(g|克|升)([^a-z/]|/kg|$)",
+        r"[0-9０-９一二两三四五六七八九十半]\s*片([^阴状影]|$)|[0-9０-９一二两三四五六七八九十半]\s*包([^块膜裹]|$)",
+        r"(?i)\b([0-9]+|one|two|three|half a?)\s*(milligrams?|tablets?|capsules?|drops?|puffs?|pills?|sachets?)\b",
+        // A frequency: 每日三次, 1天 3～4 次, 每8小时1次, bid, twice daily, every 8 hours
+        r"[每一1１][日天晚早]\s*[0-9０-９一二两三四五六]+\s*([～~\-－至到]\s*[0-9０-９一二两三四五六]+)?\s*[次片粒]|每[日天晚早]服",
         r"(?i)\b(bid|tid|qid|qd|qod|prn|q[0-9]+h)\b|\b(once|twice|three times) (a day|daily)|\btimes (a|per) day|every [0-9]+ hours",
-        r"[0-9一二三四六八]小时一次|分[二三四]次",
+        r"[0-9０-９一二三四六八]+\s*小时\s*[一1１]次|分[二三四]次|每次[0-9０-９一二两三四半]",
         // Certainty, and the advice to look no further
         r"确诊为|肯定是|一定是|可以排除|(无需|不需要|不必|不用)(再)?(检查|就诊|就医|转诊|化验)",
         r"(?i)\bno (need|reason) (for|to) (tests?|check|refer|worry)|\bdefinitely\b|\bcertainly is\b",
@@ -44,6 +47,18 @@ mod tests {
             "No need for tests",
             "【可能原因】",
             "剂量10 mg/kg",
+            "1天3次",
+            "1日3次",
+            "每日 3 次",
+            "每日3～4次",
+            "每8小时1次",
+            "80万单位",
+            "take 2 tablets",
+            "two capsules",
+            "5 drops",
+            "500 milligrams",
+            "每次两颗",
+            "口服1包",
         ] {
             assert!(is_forbidden(line), "{line}");
         }
@@ -60,6 +75,12 @@ mod tests {
             "血压160/100：偏高",
             "耳镜检查：看鼓膜是否充血膨隆",
             "Fever for 3 days: infection likely",
+            "右下腹一包块：查超声",
+            "胸片一片阴影：查痰",
+            "血红蛋白90g/L：贫血",
+            "一天内发作几次：判断频率",
+            "尿量少于400ml/日：肾损害",
+            "Blood sugar 11 mmol/L: diabetes",
         ] {
             assert!(!is_forbidden(line), "{line}");
         }

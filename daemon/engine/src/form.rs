@@ -9,9 +9,7 @@
 //! 【不能排除】                 ← fed
 //! ```
 
-use crate::prompt::{self, PromptFormat};
 use contract::{ids::Lang, reply::Section};
-use sha2::{Digest, Sha256};
 
 /// Bounds of one section. A line that reaches its bound is cut there and marked so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,30 +55,6 @@ pub fn is_nothing(line: &str) -> bool {
 pub const FIRST: Section = Section::PossibleCauses;
 pub const BRANCHES: [Section; 4] =
     [Section::CannotExclude, Section::SuggestedChecks, Section::MedicationCautions, Section::MissingInformation];
-
-/// Identifies form and prompt: an adapter trained with others would write into the wrong places. It is the hash
-/// of a whole rendered text in each language, so that no change of wording or format can go unseen.
-pub fn fingerprint(format: PromptFormat) -> String {
-    let case: contract::case::Case = serde_json::from_str(FULL_CASE).expect("the constant case is tested");
-    let mut hash = Sha256::new();
-    for lang in [Lang::Zh, Lang::En] {
-        let given = prompt::prefix(format, "internal", lang).into_iter().chain(prompt::case(format, &case, lang));
-        given.for_each(|segment| hash.update(segment.text));
-        for section in Section::ALL {
-            hash.update(prompt::section_header(section, lang).text);
-            hash.update(prompt::section_body(&["a", "b"]).text);
-        }
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A case with every field, for the fingerprint.
-const FULL_CASE: &str = r#"{"age":{"value":30,"unit":"year"},"sex":"female","pregnancy":{"status":"pregnant","weeks":30},
-    "lactating":true,"weight_kg":60.5,"allergies":[],"conditions":["a"],"current_drugs":["b"],"exposures":["tick"],
-    "complaint":{"text":"c","duration":"d"},"findings":[{"code":"e","state":"present"},{"code":"f","state":"absent"}],
-    "vitals":{"t_c":37.5,"hr":1,"rr":2,"sbp":3,"dbp":4,"spo2":5,"glucose":6},
-    "labs":[{"name":"g","value":"h","unit":"i"}],"history":"j",
-    "plan":{"working_diagnosis":"k","checks":["l"],"drugs":["m"]}}"#;
 
 /// Collects the pieces of one section's text into lines. Pieces come token by token, and a token may hold
 /// the end of one line and the beginning of another.
@@ -221,11 +195,6 @@ mod tests {
     fn a_loop_is_given_up() {
         assert_eq!(lines(&["好的好的好的好的好的", "x"]), (vec![], true));
         assert_eq!(lines(&["a\n", "a\n", "b\n"]), (vec!["a".into()], true));
-    }
-
-    #[test]
-    fn another_format_has_another_fingerprint() {
-        assert_ne!(fingerprint(PromptFormat::Plain), fingerprint(PromptFormat::ChatMl));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! Everything here builds and tests without llama.cpp; the feature `llama` adds `llama`, the only module that knows it.
 #![deny(unsafe_code)]
 
+pub mod fingerprint;
 pub mod form;
 pub mod frame;
 #[cfg(feature = "llama")]

@@ -54,9 +54,6 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         return Err(Unfit::ContextTooSmall { context_tokens: order.context_tokens, needed });
     }
     verify(&order.model, &order.model_sha256)?;
-    for adapter in &order.adapters {
-        verify(&adapter.path, &adapter.sha256)?;
-    }
     let mut backend = LlamaBackend::init().map_err(Unfit::Backend)?;
     if std::env::var_os("CONSULTD_LLAMA_LOG").is_none() {
         backend.void_logs(); // hundreds of lines per start; the variable brings them back on stderr
@@ -69,15 +66,19 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         return Err(Unfit::NotDense { path: path.clone() });
     }
     // Adapters before contexts: loading one borrows the model mutably.
-    let mut adapters = Vec::new();
-    for AdapterFile { department, path, .. } in &order.adapters {
-        let adapter = model.lora_adapter_init(path).map_err(|source| Unfit::Adapter { path: path.clone(), source })?;
-        adapters.push((department.clone(), adapter));
+    let (mut adapters, mut refused) = (Vec::new(), Vec::new());
+    for file in &order.adapters {
+        let department = file.department.clone();
+        match load(&mut model, file) {
+            Ok(adapter) => adapters.push((department, adapter)),
+            Err(fault) => refused.push(Refused { department, reason: crate::chain(&fault) }),
+        }
     }
     let ready = Ready {
         devices: llama_cpp_2::list_llama_ggml_backend_devices().into_iter().map(|d| d.description).collect(),
         model_params: model.n_params(),
         model_bytes: model.size(),
+        refused,
     };
     let mut engine = Llama { order, backend: &backend, model: &model, adapters, seats: Vec::new(), clock: 0 };
     // One context now: what does not fit shall say so at the start, not at the first patient.
@@ -89,6 +90,12 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         })?;
     }
     Ok(serve(&mut engine, ready))
+}
+
+/// One adapter that does not load takes its department away and nothing else.
+fn load(model: &mut LlamaModel, file: &AdapterFile) -> Result<LlamaLoraAdapter, Unfit> {
+    verify(&file.path, &file.sha256)?;
+    model.lora_adapter_init(&file.path).map_err(|source| Unfit::Adapter { path: file.path.clone(), source })
 }
 
 fn verify(path: &Path, expected: &str) -> Result<(), Unfit> {

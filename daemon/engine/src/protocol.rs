@@ -80,7 +80,8 @@ pub enum Report {
     Unfit {
         reason: String,
     },
-    /// A sign of life, at least once a second while a job runs.
+    /// A sign of life between two steps while a job runs. A step is one token of each branch, or 128 of the case:
+    /// on a slow processor with a large model that takes seconds.
     Beat,
     Section {
         job: RequestId,
@@ -103,6 +104,14 @@ pub struct Ready {
     pub devices: Vec<String>,
     pub model_params: u64,
     pub model_bytes: u64,
+    /// Adapters that could not be loaded, and why: their departments get `NoAdapter`.
+    pub refused: Vec<Refused>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    pub department: Department,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,145 @@
+//! From settings to a running loop: what is read, what is opened, which tasks are started.
+
+use crate::{
+    Exit, broker,
+    run::{Input, Loop},
+    settings::{self, EngineSettings, Settings},
+    shelf::{self, Shelf},
+    store::{Store, StoreError},
+    trace, worker,
+};
+use decide::{Config, rules::RuleSet};
+use engine::protocol::{LlamaOrder, OpenOrder};
+use std::{path::Path, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc::{Sender, channel},
+};
+
+/// Inbox: a broker's worth of unacknowledged requests, a worker's reports, ticks.
+const INBOX_MAX: usize = 256;
+/// Orders to the worker: one job and a cancellation, several times over.
+const ORDERS_MAX: usize = 64;
+/// How often the loop looks at the clock when nothing else happens.
+const TICK: Duration = Duration::from_millis(250);
+
+pub fn main(config: &Path) -> Exit {
+    trace::start();
+    let settings = match settings::load(config) {
+        Ok(settings) => settings,
+        Err(faults) => {
+            tracing::error!(config = %config.display(), "{faults}");
+            return Exit::Settings;
+        }
+    };
+    // A bad adapter takes its department away and nothing else: no answer is worse than the rules'.
+    let shelf = shelf::read(&settings);
+    shelf.faults.iter().for_each(|fault| tracing::error!(fault, "an adapter is left out"));
+    match serve(settings, shelf) {
+        Ok(()) => Exit::Done,
+        Err(fault) => {
+            tracing::error!(fault = %engine::chain(&fault), "stopping: without its store the box can promise nothing");
+            Exit::Store
+        }
+    }
+}
+
+pub fn check(config: &Path) -> Exit {
+    let shelf = settings::load(config).map(|settings| shelf::read(&settings));
+    let faults = match shelf {
+        Ok(shelf) if shelf.faults.is_empty() => {
+            let departments: Vec<&str> = shelf.departments.keys().map(|d| &**d).collect();
+            println!("{}: good; departments: {}", config.display(), departments.join(", "));
+            return Exit::Done;
+        }
+        Ok(shelf) => settings::Faults(shelf.faults),
+        Err(faults) => faults,
+    };
+    eprintln!("{}: {faults}", config.display());
+    Exit::Settings
+}
+
+fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
+    let store = Store::open(&settings.state_dir)?;
+    RuleSet::builtin(); // compiled now, not while the first patient waits
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime needs a thread and an epoll, and a machine without these runs nothing");
+    let boot = uuid::Uuid::new_v4().to_string();
+    let (inbox_tx, inbox) = channel(INBOX_MAX);
+    let (orders, orders_rx) = channel(ORDERS_MAX);
+    let (link, kept) = {
+        let _inside = runtime.enter();
+        broker::connect(&settings.broker_socket, &settings.name, boot.clone(), inbox_tx.clone())
+    };
+    let mut service =
+        Loop::begin(config(&settings, &shelf), store, link, orders, boot)?.lacks_an_adapter(!shelf.faults.is_empty());
+
+    runtime.spawn(kept);
+    let silence = Duration::from_secs(settings.silence_s_max);
+    runtime.spawn(worker::supervise(open_order(&settings, shelf), orders_rx, inbox_tx.clone(), silence));
+    runtime.spawn(tick(inbox_tx.clone()));
+    runtime.spawn(wait_for_stop(inbox_tx));
+    let end = service.run(inbox);
+    service.stop(&runtime);
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    end
+}
+
+fn config(settings: &Settings, shelf: &Shelf) -> Config {
+    let (base_sha256, scripted) = match &settings.engine {
+        EngineSettings::Llama(llama) => (Some(llama.model_sha256.clone()), false),
+        EngineSettings::Scripted(_) => (None, true),
+    };
+    Config {
+        box_name: settings.name.clone(),
+        daemon: env!("CARGO_PKG_VERSION").to_owned(),
+        base_sha256,
+        departments: shelf.departments.clone(),
+        scripted,
+        queue_max: settings.queue_max,
+        deaths_max: settings.deaths_max,
+        attempts_max: settings.attempts_max,
+    }
+}
+
+fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
+    match settings.engine.clone() {
+        EngineSettings::Scripted(script) => OpenOrder::Scripted(script),
+        EngineSettings::Llama(llama) => OpenOrder::Llama(LlamaOrder {
+            model: llama.model,
+            model_sha256: llama.model_sha256,
+            prompt_format: llama.prompt_format,
+            adapters: shelf.files,
+            context_tokens: llama.context_tokens,
+            contexts_max: llama.contexts_max,
+            threads: llama.threads,
+            gpu_layers: llama.gpu_layers,
+        }),
+    }
+}
+
+async fn tick(inbox: Sender<Input>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        // A full inbox has more urgent things, and each of them makes the loop look at the clock.
+        if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = inbox.try_send(Input::Tick) {
+            return;
+        }
+    }
+}
+
+async fn wait_for_stop(inbox: Sender<Input>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::warn!("cannot listen for signals; SIGTERM will end the daemon without a farewell");
+        return;
+    };
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    let _ = inbox.send(Input::Stop).await;
+}
