@@ -126,14 +126,25 @@ impl<const MAX: usize> JsonSchema for Code<MAX> {
 }
 
 /// A list of at most `MAX` entries, on the stack or inside its owner: no length to check, none to grow.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent, bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+#[derive(Clone, PartialEq, Serialize)]
+#[serde(transparent, bound(serialize = "T: Serialize"))]
 pub struct List<T, const MAX: usize>(heapless::Vec<T, MAX>);
 
 impl<T, const MAX: usize> List<T, MAX> {
     /// Takes entries until the list is full; what does not fit is left behind.
     pub fn take_from(entries: impl IntoIterator<Item = T>) -> Self {
         Self(entries.into_iter().take(MAX).collect())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        // Through a growing list, whose length the message's own limit bounds, to name the bound in the error.
+        let entries = Vec::deserialize(d)?;
+        if entries.len() > MAX {
+            return Err(de::Error::custom(format!("more than {MAX} entries")));
+        }
+        Ok(Self::take_from(entries))
     }
 }
 

@@ -7,13 +7,24 @@ use std::fmt;
 use uuid::Uuid;
 
 /// The tablet's own UUID for one consultation; the key of idempotence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+///
+/// Read in its hyphenated form only, in either case; written in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
 pub struct RequestId(#[schemars(with = "String", extend("format" = "uuid", "pattern" = UUID_PATTERN))] pub Uuid);
 
 /// Validators may leave `format` unchecked, so the schema says it again as a pattern.
 const UUID_PATTERN: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(d)?;
+        // The parser takes other forms too, with braces or without hyphens: 36 characters are the hyphenated one.
+        let uuid = Some(&*text).filter(|t| t.len() == 36).and_then(|t| Uuid::parse_str(t).ok());
+        uuid.map(Self).ok_or_else(|| serde::de::Error::custom("not a UUID with hyphens"))
+    }
+}
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,6 +22,7 @@ pub mod request;
 pub mod sample;
 pub mod schema;
 pub mod status;
+mod strict;
 pub mod topic;
 pub mod words;
 

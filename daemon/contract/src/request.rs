@@ -6,6 +6,7 @@ use crate::{
     ids::{DEPARTMENT_AUTO, Department, Lang, RequestId, department_name_zh, departments_asked},
     limits::*,
     reply::ErrorCode,
+    strict::Strict,
     words::*,
 };
 use schemars::JsonSchema;
@@ -171,8 +172,9 @@ impl Envelope {
             return Err(bad_json(&format!("message nests deeper than {JSON_DEPTH_MAX}")));
         }
         // serde_json's own message may quote the input, so only the place is passed on.
-        let value: Value = serde_json::from_str(text)
-            .map_err(|e| bad_json(&format!("not JSON at line {} column {}", e.line(), e.column())))?;
+        let Strict(value) = serde_json::from_str(text).map_err(|e| {
+            bad_json(&format!("not JSON, or a name stands twice, at line {} column {}", e.line(), e.column()))
+        })?;
         let object = value.as_object().ok_or_else(|| bad_json("message is not a JSON object"))?;
 
         let id = object.get("id").and_then(|id| RequestId::deserialize(id).ok());
@@ -239,13 +241,13 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 /// keep what was expected only. The last "expected" is serde's own; earlier ones may stand in what it found.
 fn expectation(fault: &serde_json::Error) -> String {
     let text = fault.to_string();
+    let own = ["missing field", "text is longer", "text holds", "not a code", "not a UUID", "more than"];
+    if own.iter().any(|known| text.starts_with(known)) {
+        return text;
+    }
     match text.rfind("expected ") {
         Some(at) => text[at..].to_owned(),
-        None if text.starts_with("missing field") => text,
-        None => ["text is longer", "text holds", "not a code"]
-            .iter()
-            .find(|known| text.starts_with(*known))
-            .map_or_else(|| "not a value of this field".to_owned(), |_| text.clone()),
+        None => "not a value of this field".to_owned(),
     }
 }
 
@@ -324,6 +326,25 @@ mod tests {
         }
         let large = vec![b' '; MESSAGE_BYTES_MAX + 1];
         assert_eq!(parse_request(&large).expect_err("too large").code, ErrorCode::TooLarge);
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_bad_json() {
+        let twice = consult().to_string().replace(r#""case":{"#, r#""case":{"complaint":{"text":"胸痛"},"#);
+        assert_eq!(parse_request(twice.as_bytes()).expect_err("twice").code, ErrorCode::BadJson);
+        let inner = consult().to_string().replace(r#""v":1"#, r#""v":1,"x":[{"a":1,"a":2}]"#);
+        assert_eq!(parse_request(inner.as_bytes()).expect_err("twice").code, ErrorCode::BadJson);
+    }
+
+    #[test]
+    fn lists_and_ids_name_their_bounds() {
+        let mut message = consult();
+        message["case"]["allergies"] = json!(vec!["x"; crate::limits::ITEMS_MAX + 1]);
+        assert!(refusal(&message).detail.contains("more than 32 entries"));
+        let mut message = consult();
+        message["id"] = json!("6f1c7e528f3a4d6e9c600a4f5a1f0001");
+        let refused = parse_request(message.to_string().as_bytes()).expect_err("without hyphens");
+        assert!(refused.detail.contains("UUID with hyphens"), "{}", refused.detail);
     }
 
     #[test]

@@ -10,9 +10,10 @@ pub struct BoxStatus {
     #[serde(rename = "type")]
     pub kind: StatusType,
     pub state: BoxState,
-    /// Changes at each start of the daemon. A status with another boot and a lower connection is old news.
+    /// Changes at each start of the daemon. A status of another boot replaces the former, whatever its connection.
     pub boot: String,
-    /// Counts the connections to the broker within this boot; a will of an earlier connection is ignored.
+    /// Counts the connections to the broker within this boot, from 1. Within one boot a status with a lower
+    /// number is old news: the will of a connection that has been replaced.
     pub connection: u32,
     /// Departments with a working adapter.
     pub departments: Vec<String>,
