@@ -59,6 +59,10 @@ install_debian() {
     fi
     echo "installing: ${missing[*]}"
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    find_cargo >/dev/null || {
+        echo "the Rust of this system's packages is older than 1.$RUST_MIN: turn on its security updates, or use rustup (https://rustup.rs)" >&2
+        exit 1
+    }
 }
 
 # Debian keeps a current toolchain for its browsers (rustc-web), Ubuntu versioned ones (rustc-1.xx).
