@@ -177,6 +177,10 @@ fn a_request_that_kills_the_engine_is_taken_from_it_and_the_next_is_served() {
     assert_valid(&answer);
     assert!(answer["provenance"]["degraded"].as_array().is_some_and(|d| d.contains(&json!("engine_crashed"))));
     assert_eq!(answer["abstained"]["reason"], "no_model_opinion");
+    let id = poison["id"].as_str().expect("an id");
+    let log = clinic.log_text();
+    let attempts = log.lines().filter(|line| line.contains("to the engine") && line.contains(id)).count();
+    assert_eq!(attempts, 2, "two deaths are enough: {log}");
     let answer = tablet.expect("answer", &next);
     assert_eq!(answer["provenance"]["degraded"], json!(["scripted_engine"]));
 }
