@@ -44,8 +44,14 @@ lint: setup
 	then $(CARGO) clippy $(LOCKED) --workspace --all-targets --features $(FEATURES) $(if $(CI),-- -D warnings); \
 	else echo "no clippy here: not checked"; fi
 
+# Checkouts share the target folder for the sake of the third-party crates. Our own are not shared: cargo takes a test
+# of another checkout for fresh, and it would look for its files there.
+OWN := -p contract -p decide -p engine -p consultd -p adapterctl
 setup:
 	@tests/setup.sh
+	@if [ "$$(cat "$(CARGO_TARGET_DIR)/.checkout" 2>/dev/null)" != "$(CURDIR)" ]; then \
+		$(CARGO) clean --quiet $(LOCKED) $(OWN) && mkdir -p "$(CARGO_TARGET_DIR)" && \
+		echo "$(CURDIR)" >"$(CARGO_TARGET_DIR)/.checkout"; fi
 
 model: setup
 	@adapters/demo/fetch-model.sh "$(CONSULTD_DEMO_MODEL)"
