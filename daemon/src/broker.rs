@@ -59,21 +59,17 @@ impl Link {
     /// Hands a message to the broker's link. Lost if the link is down or full: whoever must not lose it sends again.
     /// While it is down nothing is kept, or there would be no room for the subscription when it is up again.
     pub fn publish(&self, topic: String, message: Vec<u8>) {
-        if !self.up.load(Ordering::SeqCst) {
-            return;
-        }
-        if self.client.try_publish(topic, QoS::AtLeastOnce, false, message).is_err() {
-            tracing::warn!("the way to the broker is full; a message waits for its repetition");
-        }
+        self.send(topic, false, message);
     }
 
     pub fn status(&self, status: &BoxStatus) {
-        if !self.up.load(Ordering::SeqCst) {
-            return; // told at the next connection
-        }
-        let message = serde_json::to_vec(status).expect("a status serialises");
-        if self.client.try_publish(topic::BOX_STATUS, QoS::AtLeastOnce, true, message).is_err() {
-            tracing::warn!("the way to the broker is full; the status is not told");
+        self.send(topic::BOX_STATUS.to_owned(), true, serde_json::to_vec(status).expect("a status serialises"));
+    }
+
+    fn send(&self, topic: String, retain: bool, message: Vec<u8>) {
+        let up = self.up.load(Ordering::SeqCst);
+        if up && self.client.try_publish(topic, QoS::AtLeastOnce, retain, message).is_err() {
+            tracing::warn!("the way to the broker is full; a message waits for its repetition");
         }
     }
 
@@ -130,7 +126,12 @@ async fn keep(
             Ok(Ok(Event::Incoming(Packet::ConnAck(_)))) => {
                 failures = 0;
                 connection.store(this + 1, Ordering::SeqCst);
-                subscribe(&client);
+                if !subscribe(&client) {
+                    // What was under way at the last connection left no room. A box that does not hear is worse than
+                    // a new connection, before which this makes room.
+                    events.clean();
+                    continue;
+                }
                 up.store(true, Ordering::SeqCst);
                 tracing::info!(connection = this + 1, "connected to the broker");
                 if inbox.send(Input::Connected { connection: this + 1 }).await.is_err() {
@@ -168,11 +169,10 @@ async fn keep(
     }
 }
 
-fn subscribe(client: &AsyncClient) {
+/// False when there is no room on the way to the broker.
+fn subscribe(client: &AsyncClient) -> bool {
     let filters = [topic::REQUESTS, topic::RECEIPTS].map(|path| Filter::new(path, QoS::AtLeastOnce));
-    if client.try_subscribe_many(filters).is_err() {
-        tracing::error!("the way to the broker is full; not subscribed before the next connection");
-    }
+    client.try_subscribe_many(filters).is_ok()
 }
 
 /// What the broker says of us when we are gone without a word.

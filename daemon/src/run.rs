@@ -56,6 +56,7 @@ pub struct Loop {
     began: Instant,
     boot: String,
     connection: u32,
+    /// An adapter was left out, by the shelf or by the worker; the status says so.
     adapter_refused: bool,
 }
 
@@ -75,6 +76,7 @@ impl Loop {
         link: Link,
         orders: Sender<Order>,
         boot: String,
+        adapter_refused: bool,
     ) -> Result<Self, StoreError> {
         let began = Instant::now();
         let mut state = State::new(config);
@@ -85,12 +87,7 @@ impl Loop {
             "consultd {} starts",
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused: false })
-    }
-
-    /// An adapter of the settings was left out; the status says so.
-    pub fn lacks_an_adapter(self, lacks: bool) -> Self {
-        Self { adapter_refused: lacks, ..self }
+        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused })
     }
 
     pub fn run(&mut self, mut inbox: Receiver<Input>) -> Result<(), StoreError> {

@@ -75,8 +75,8 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
         let _inside = runtime.enter();
         broker::connect(&settings.broker_socket, &settings.name, boot.clone(), inbox_tx.clone())
     };
-    let mut service =
-        Loop::begin(config(&settings, &shelf), store, link, orders, boot)?.lacks_an_adapter(!shelf.faults.is_empty());
+    let adapter_refused = !shelf.faults.is_empty();
+    let mut service = Loop::begin(config(&settings, &shelf), store, link, orders, boot, adapter_refused)?;
 
     runtime.spawn(kept);
     let silence = Duration::from_secs(settings.silence_s_max);

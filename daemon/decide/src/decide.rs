@@ -116,10 +116,10 @@ fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u
         let message = message::error(ErrorCode::Busy, Some(id), Some(retry_after_s(state)));
         return Plan::default().effect(Effect::Publish { tablet, message });
     }
-    let ahead = state.ahead_of(&state.job(&tablet, &consult, digest, now));
+    let fired = RuleSet::builtin().check(&consult.case, consult.lang);
+    let ahead = state.ahead_of(fired.triage, consult.priority);
     let eta_s = state.fill_ms.map(|ms| seconds(ms.saturating_mul(ahead as u64 + 1)));
     let mut messages = vec![message::accepted(id, ahead, eta_s)];
-    let fired = RuleSet::builtin().check(&consult.case, consult.lang);
     if fired.triage > Triage::Green {
         messages.push(message::alert(id, fired.triage, fired.red_flags));
     }

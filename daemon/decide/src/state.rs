@@ -93,15 +93,19 @@ impl Job {
         self.accepted_ms + u64::from(self.consult.deadline_s) * 1000
     }
 
-    /// Smaller is served first: danger before urgency before arrival.
     fn rank(&self) -> (u8, u64) {
-        let class = match (self.triage, self.consult.priority) {
-            (Triage::Red, _) => 0,
-            (_, Priority::Urgent) => 1,
-            _ => 2,
-        };
-        (class, self.arrival)
+        rank(self.triage, self.consult.priority, self.arrival)
     }
+}
+
+/// Smaller is served first: danger before urgency before arrival.
+fn rank(triage: Triage, priority: Priority, arrival: u64) -> (u8, u64) {
+    let class = match (triage, priority) {
+        (Triage::Red, _) => 0,
+        (_, Priority::Urgent) => 1,
+        _ => 2,
+    };
+    (class, arrival)
 }
 
 #[derive(Debug, Clone)]
@@ -139,10 +143,11 @@ impl State {
         self.jobs.iter().filter(|(_, job)| matches!(job.phase, Phase::Waiting)).min_by_key(|(_, job)| job.rank())
     }
 
-    /// How many cases would be served before one of this rank that arrived now. The one that runs is, whatever its rank.
-    pub(crate) fn ahead_of(&self, job: &Job) -> usize {
+    /// How many cases would be served before one that arrived now. The one that runs is, whatever its rank.
+    pub(crate) fn ahead_of(&self, triage: Triage, priority: Priority) -> usize {
+        let this = rank(triage, priority, self.arrivals);
         let runs = |other: &Job| matches!(other.phase, Phase::Running { .. });
-        self.jobs.values().filter(|other| runs(other) || other.rank() < job.rank()).count()
+        self.jobs.values().filter(|other| runs(other) || other.rank() < this).count()
     }
 
     pub fn apply(&mut self, record: &Record, now: Now) {
@@ -203,7 +208,7 @@ impl State {
     }
 
     /// A job as it stands at its acceptance.
-    pub(crate) fn job(&self, tablet: &TabletName, consult: &Consult, digest: Digest, now: Now) -> Job {
+    fn job(&self, tablet: &TabletName, consult: &Consult, digest: Digest, now: Now) -> Job {
         let rules = crate::rules::RuleSet::builtin();
         Job {
             tablet: tablet.clone(),

@@ -17,7 +17,7 @@ pub fn of(format: PromptFormat) -> String {
             hash.update(prompt::section_body(&["a", "b"]).text);
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hex(&hash.finalize())
 }
 
 /// A case with every field, for the fingerprint.
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_format_has_another_of() {
+    fn another_format_has_another_fingerprint() {
         assert_ne!(of(PromptFormat::Plain), of(PromptFormat::ChatMl));
     }
 }
