@@ -50,10 +50,11 @@ impl Worker {
     fn fill(&mut self, department: &str, case: Case) -> (Vec<(Section, Vec<WrittenLine>)>, Report) {
         let job = RequestId(uuid::Uuid::new_v4());
         let department = Department::new(department).expect("a code");
-        self.order(&Order::Fill(Box::new(FillOrder { job, department, lang: Lang::Zh, case })));
+        self.order(&Order::Fill(Box::new(fill_order(job, department, case))));
         let mut sections = Vec::new();
         loop {
             match self.report().expect("the worker lives") {
+                Report::Section { complete: false, .. } => {}
                 Report::Section { section, lines, .. } => sections.push((section, lines)),
                 end => return (sections, end),
             }
@@ -81,9 +82,19 @@ fn order() -> LlamaOrder {
         adapters: adapters.to_vec(),
         context_tokens: 2048,
         contexts_max: 2,
+        jobs_max: 8,
+        branches: Branching::CausesFirst,
+        residency: Residency::Contexts,
+        memory_mb_max: None,
         threads: 2,
+        nice: 0,
         gpu_layers: 0,
+        devices: Vec::new(),
     }
+}
+
+fn fill_order(job: RequestId, department: Department, case: Case) -> FillOrder {
+    FillOrder { job, department, lang: Lang::Zh, class: 2, deadline_ms: 300_000, questions: Vec::new(), case }
 }
 
 fn a_case(text: &str) -> Case {
@@ -170,7 +181,7 @@ fn a_cancelled_job_ends_and_the_next_is_filled() {
     let mut worker = Worker::ready();
     let job = RequestId(uuid::Uuid::new_v4());
     let department = Department::new("internal").expect("a code");
-    worker.order(&Order::Fill(Box::new(FillOrder { job, department, lang: Lang::Zh, case: a_case("头晕") })));
+    worker.order(&Order::Fill(Box::new(fill_order(job, department, a_case("头晕")))));
     worker.order(&Order::Cancel { job });
     let end = loop {
         match worker.report().expect("the worker lives") {

@@ -188,7 +188,15 @@ impl Loop {
             }
             Effect::Fill { id, department, lang, case } => {
                 tracing::info!(%id, %department, "to the engine");
-                self.order(Order::Fill(Box::new(FillOrder { job: id, department, lang, case: *case })));
+                self.order(Order::Fill(Box::new(FillOrder {
+                    job: id,
+                    department,
+                    lang,
+                    class: 2,
+                    deadline_ms: 0,
+                    questions: Vec::new(),
+                    case: *case,
+                })));
             }
             Effect::Cancel { id } => self.order(Order::Cancel { job: id }),
             Effect::Status => self.link.status(&self.status()),
@@ -254,11 +262,11 @@ fn worker_event(news: News) -> Option<Event> {
 
 fn report_event(report: Report) -> Option<Event> {
     match report {
-        Report::Section { job, section, lines } => {
+        Report::Section { job, section, lines, .. } => {
             let lines = lines.into_iter().map(|l| FormLine { text: l.text, logprob: l.logprob }).collect();
             Some(Event::Section { job, section, lines })
         }
-        Report::Filled { job, stats } => {
+        Report::Filled { job, stats, .. } => {
             log_filled(job, &stats);
             let facts = FillFacts {
                 tokens_read: stats.tokens_read,

@@ -1,7 +1,10 @@
 //! The settings file. Every fault is reported at once, so that a technician on the telephone needs one round;
 //! a key that nobody reads is a fault, because a setting accepted and ignored is a lie.
 
-use engine::{prompt::PromptFormat, protocol::Script};
+use engine::{
+    prompt::PromptFormat,
+    protocol::{Branching, JOBS_MAX, Residency, Script},
+};
 use serde::de::DeserializeOwned;
 use std::{
     fmt, fs,
@@ -42,8 +45,14 @@ pub struct LlamaSettings {
     pub prompt_format: PromptFormat,
     pub context_tokens: u32,
     pub contexts_max: usize,
+    pub jobs_max: usize,
+    pub branches: Branching,
+    pub residency: Residency,
+    pub memory_mb_max: Option<u64>,
     pub threads: u32,
+    pub nice: i32,
     pub gpu_layers: u32,
+    pub devices: Vec<String>,
 }
 
 /// All that is wrong with the settings.
@@ -103,24 +112,23 @@ fn engine(s: &mut Section) -> Option<EngineSettings> {
                 s.fault("model_sha256", "must be the model file's SHA-256: 64 lower-case hexadecimal digits");
             }
             let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-            let llama = (
-                s.value::<PromptFormat>("prompt_format", "plain, chat_ml, gemma or llama3").unwrap_or_default(),
-                s.number("context_tokens", 4096, 1280..=131_072) as u32,
-                s.number("contexts_max", 4, 1..=64) as usize,
-                s.number("threads", cores, 1..=256) as u32,
-                s.number("gpu_layers", 999, 0..=9999) as u32,
-            );
-            let (prompt_format, context_tokens, contexts_max, threads, gpu_layers) = llama;
-            let model = model?;
-            Some(EngineSettings::Llama(LlamaSettings {
-                model,
+            // Read before the model's absence can end the reading: every fault is reported at once.
+            let llama = LlamaSettings {
+                model: PathBuf::new(),
                 model_sha256,
-                prompt_format,
-                context_tokens,
-                contexts_max,
-                threads,
-                gpu_layers,
-            }))
+                prompt_format: s.value("prompt_format", "plain, chat_ml, gemma or llama3").unwrap_or_default(),
+                context_tokens: s.number("context_tokens", 8192, 1280..=131_072) as u32,
+                contexts_max: s.number("contexts_max", 8, 1..=64) as usize,
+                jobs_max: s.number("jobs_max", 8, 1..=JOBS_MAX as u64) as usize,
+                branches: s.value("branches", "causes_first, all_at_once or sequential").unwrap_or_default(),
+                residency: s.value("residency", "contexts or epochs").unwrap_or_default(),
+                memory_mb_max: s.optional_number("memory_mb_max", 256..=1 << 22),
+                threads: s.number("threads", cores, 1..=256) as u32,
+                nice: s.number("nice", 10, 0..=19) as i32,
+                gpu_layers: s.number("gpu_layers", 999, 0..=9999) as u32,
+                devices: s.value("devices", "a list of device names").unwrap_or_default(),
+            };
+            Some(EngineSettings::Llama(LlamaSettings { model: model?, ..llama }))
         }
         "scripted" => {
             let script = s.value::<Script>("script", "a table of the scripted engine").unwrap_or_default();
@@ -228,6 +236,11 @@ impl Section<'_> {
         }
     }
 
+    /// A number that has no default, because its absence means something.
+    fn optional_number(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.table.contains_key(key).then(|| self.number(key, *range.start(), range))
+    }
+
     fn value<T: DeserializeOwned>(&mut self, key: &str, expected: &str) -> Option<T> {
         match self.table.remove(key)?.try_into() {
             Ok(value) => Some(value),
@@ -265,7 +278,9 @@ mod tests {
         parse(example).expect("the example is good");
         let source = include_str!("settings.rs");
         let read = source.split("\n#[cfg(test)]").next().expect("the part before the tests");
-        for call in ["s.text(\"", "s.name(\"", "s.path(\"", "s.paths(\"", "s.number(\"", "s.value::<PromptFormat>(\""] {
+        for call in
+            ["s.text(\"", "s.name(\"", "s.path(\"", "s.paths(\"", "s.number(\"", "s.optional_number(\"", "s.value(\""]
+        {
             for key in read.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
                 assert!(example.contains(&format!("{key} = ")), "{key} is not in the example");
             }

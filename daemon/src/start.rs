@@ -116,8 +116,14 @@ fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
             adapters: shelf.files,
             context_tokens: llama.context_tokens,
             contexts_max: llama.contexts_max,
+            jobs_max: llama.jobs_max,
+            branches: llama.branches,
+            residency: llama.residency,
+            memory_mb_max: llama.memory_mb_max,
             threads: llama.threads,
+            nice: llama.nice,
             gpu_layers: llama.gpu_layers,
+            devices: llama.devices,
         }),
     }
 }

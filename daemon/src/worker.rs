@@ -140,7 +140,7 @@ impl Life {
                     heard = Instant::now();
                     let news = match report {
                         None => return End::Died { why: "its pipe has closed", served },
-                        Some(Report::Unfit { reason }) => return End::Unfit(reason),
+                        Some(Report::Unfit { reason, .. }) => return End::Unfit(reason),
                         Some(Report::Beat) => continue,
                         Some(Report::Ready(facts)) => {
                             ready = true;

@@ -75,9 +75,13 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         }
     }
     let ready = Ready {
-        devices: llama_cpp_2::list_llama_ggml_backend_devices().into_iter().map(|d| d.description).collect(),
+        devices: devices(),
         model_params: model.n_params(),
         model_bytes: model.size(),
+        layers: model.n_layer(),
+        layers_offloaded: 0,
+        contexts: 0,
+        memory_bytes: 0,
         refused,
     };
     let mut engine = Llama { order, backend: &backend, model: &model, adapters, seats: Vec::new(), clock: 0 };
@@ -90,6 +94,11 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         })?;
     }
     Ok(serve(&mut engine, ready))
+}
+
+fn devices() -> Vec<Device> {
+    let all = llama_cpp_2::list_llama_ggml_backend_devices().into_iter();
+    all.map(|d| Device { name: d.name, description: d.description, memory_bytes: d.memory_total as u64 }).collect()
 }
 
 /// One adapter that does not load takes its department away and nothing else.

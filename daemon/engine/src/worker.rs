@@ -58,14 +58,14 @@ fn serve_llama(order: &LlamaOrder, inbox: &mut Inbox, out: &mut impl Write) -> R
     });
     match served {
         Ok(result) => result,
-        Err(unfit) => frame::write(out, &Report::Unfit { reason: crate::chain(&unfit) }),
+        Err(unfit) => frame::write(out, &Report::Unfit { reason: crate::chain(&unfit), short_of_memory: false }),
     }
 }
 
 #[cfg(not(feature = "llama"))]
 fn serve_llama(_: &LlamaOrder, _: &mut Inbox, out: &mut impl Write) -> Result<(), FrameError> {
     let reason = "this consultd was built without llama.cpp (feature `llama`)".to_owned();
-    frame::write(out, &Report::Unfit { reason })
+    frame::write(out, &Report::Unfit { reason, short_of_memory: false })
 }
 
 fn serve(engine: &mut dyn Engine, inbox: &mut Inbox, out: &mut impl Write) -> Result<(), FrameError> {
@@ -77,7 +77,7 @@ fn serve(engine: &mut dyn Engine, inbox: &mut Inbox, out: &mut impl Write) -> Re
         }
         let job = order.job;
         let report = match result {
-            Ok(stats) => Report::Filled { job, stats },
+            Ok(stats) => Report::Filled { job, stats, scores: Vec::new() },
             Err(fault) => Report::Failed { job, fault },
         };
         frame::write(out, &report)?;
@@ -155,7 +155,7 @@ impl<W: Write> Pipe<'_, W> {
 impl<W: Write> Desk for Pipe<'_, W> {
     fn section(&mut self, section: Section, lines: Vec<WrittenLine>) {
         let lines = lines.into_iter().filter(|line| !form::is_nothing(&line.text)).collect();
-        self.send(&Report::Section { job: self.job, section, lines });
+        self.send(&Report::Section { job: self.job, section, lines, complete: true });
     }
 
     fn step(&mut self) -> Result<(), FillFault> {
