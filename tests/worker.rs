@@ -103,7 +103,7 @@ fn a_case(text: &str) -> Case {
 
 fn unfit(order: LlamaOrder) -> String {
     match Worker::open(order) {
-        (_, Report::Unfit { reason }) => reason,
+        (_, Report::Unfit { reason, .. }) => reason,
         (_, other) => panic!("must be unfit: {other:?}"),
     }
 }

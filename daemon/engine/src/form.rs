@@ -114,12 +114,17 @@ impl Lines {
         self.ended
     }
 
+    /// The lines that are whole.
+    pub fn done(&self) -> &[String] {
+        &self.done
+    }
+
     /// The model has nothing more to say: what stands in the open line counts.
-    pub fn finish(mut self) -> Vec<String> {
+    pub fn close(&mut self) {
         if !self.ended && !self.open.trim().is_empty() {
             self.close_line();
         }
-        self.done
+        self.ended = true;
     }
 }
 
@@ -170,7 +175,8 @@ mod tests {
         let mut lines = Lines::new(Bounds { lines_max: 3, tokens_per_line_max: 8 });
         pieces.iter().for_each(|p| lines.push(p.as_bytes()));
         let ended = lines.ended();
-        (lines.finish(), ended)
+        lines.close();
+        (lines.done().to_vec(), ended)
     }
 
     #[test]
@@ -214,7 +220,8 @@ mod tests {
         for size in 1..8 {
             let mut lines = Lines::new(bounds);
             text.as_bytes().chunks(size).for_each(|token| lines.push(token));
-            assert_eq!(lines.finish(), ["疟疾：发热𫫇寒", "胸痛 38.5℃"], "tokens of {size} bytes");
+            lines.close();
+            assert_eq!(lines.done(), ["疟疾：发热𫫇寒", "胸痛 38.5℃"], "tokens of {size} bytes");
         }
     }
 
@@ -222,6 +229,7 @@ mod tests {
     fn bytes_that_are_no_character_are_left_out() {
         let mut lines = Lines::new(Bounds { lines_max: 3, tokens_per_line_max: 100 });
         [&b"\xff\xe8\x83"[..], b"a", b"\x83", "胸\n".as_bytes()].iter().for_each(|token| lines.push(token));
-        assert_eq!(lines.finish(), ["a胸"]);
+        lines.close();
+        assert_eq!(lines.done(), ["a胸"]);
     }
 }

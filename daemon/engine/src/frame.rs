@@ -56,7 +56,7 @@ pub fn read<T: DeserializeOwned>(pipe: &mut impl Read) -> Result<Option<T>, Fram
     decode(&body).map(Some)
 }
 
-pub fn write(pipe: &mut impl Write, message: &impl Serialize) -> Result<(), FrameError> {
+pub fn write(pipe: &mut (impl Write + ?Sized), message: &impl Serialize) -> Result<(), FrameError> {
     let frame = encode(message)?;
     pipe.write_all(&frame).and_then(|()| pipe.flush()).map_err(FrameError::Broken)
 }

@@ -17,6 +17,8 @@ pub mod frame;
 mod llama;
 pub mod prompt;
 pub mod protocol;
+#[cfg_attr(not(feature = "llama"), allow(dead_code))] // only llama.cpp has something to schedule
+mod schedule;
 mod scripted;
 pub mod worker;
 

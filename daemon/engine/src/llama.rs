@@ -4,27 +4,32 @@
 //! can never be read under another, and no graph is built anew between requests.
 //!
 //! ```text
-//! sequences of a context (unified KV: copying a sequence copies no data)
-//!   0, 1      parked: the department's instructions, zh and en
-//!   2         the job: parked prefix + case + causes
-//!   3 … 6     branches: each continues the job with one more section, decoded together
+//! llama.rs    which seat an order gets, whose turn it is          seat.rs   one context, one step
+//! job.rs      one form: its sections and what follows them        branch.rs one section    logits.rs
 //! ```
 
 mod branch;
-mod desk;
+mod job;
+mod logits;
+mod seat;
 
 use crate::{
     file_sha256,
     protocol::*,
-    worker::{Desk, Engine},
+    schedule::{Schedule, Want},
+    worker::Engine,
 };
-use contract::ids::Department;
-use desk::Seat;
+use contract::ids::{Lang, RequestId};
+use job::due;
 use llama_cpp_2::{
     llama_backend::LlamaBackend,
     model::{LlamaLoraAdapter, LlamaModel, params::LlamaModelParams},
 };
-use std::path::{Path, PathBuf};
+use seat::{Failed, Group, Seat};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 /// Why these settings cannot work on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -41,15 +46,22 @@ pub(crate) enum Unfit {
     NotDense { path: PathBuf },
     #[error("llama.cpp does not load the adapter {path}: it does not fit this model, or is damaged")]
     Adapter { path: PathBuf, source: llama_cpp_2::LlamaLoraAdapterInitError },
-    #[error("the context does not fit: {0}")]
-    Context(#[source] llama_cpp_2::LlamaContextLoadError),
+    #[error("no memory for a context")]
+    Context,
     #[error("context_tokens is {context_tokens}, the form alone needs {needed}")]
     ContextTooSmall { context_tokens: u32, needed: u32 },
 }
 
+/// The class of a case that can wait.
+const ROUTINE: u8 = 2;
+
 /// Loads everything, then lends the engine to `serve`; model and contexts end with it.
 pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Engine, Ready) -> R) -> Result<R, Unfit> {
-    let needed = desk::CELLS_FORM + desk::CELLS_CASE_MIN;
+    let one_context = match order.residency {
+        Residency::Contexts => 1,
+        Residency::Epochs => order.adapters.len(),
+    };
+    let needed = seat::cells_needed(one_context);
     if order.context_tokens < needed {
         return Err(Unfit::ContextTooSmall { context_tokens: order.context_tokens, needed });
     }
@@ -66,32 +78,42 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         return Err(Unfit::NotDense { path: path.clone() });
     }
     // Adapters before contexts: loading one borrows the model mutably.
-    let (mut adapters, mut refused) = (Vec::new(), Vec::new());
+    let (mut groups, mut refused) = (Vec::new(), Vec::new());
     for file in &order.adapters {
         let department = file.department.clone();
         match load(&mut model, file) {
-            Ok(adapter) => adapters.push((department, adapter)),
+            Ok(adapter) => groups.push(Group { department, adapter }),
             Err(fault) => refused.push(Refused { department, reason: crate::chain(&fault) }),
         }
     }
+    let on_gpu = order.gpu_layers > 0 && backend.supports_gpu_offload();
     let ready = Ready {
         devices: devices(),
         model_params: model.n_params(),
         model_bytes: model.size(),
         layers: model.n_layer(),
-        layers_offloaded: 0,
+        layers_offloaded: if on_gpu { order.gpu_layers.min(model.n_layer()) } else { 0 },
         contexts: 0,
         memory_bytes: 0,
         refused,
     };
-    let mut engine = Llama { order, backend: &backend, model: &model, adapters, seats: Vec::new(), clock: 0 };
+    let quantum = if order.residency == Residency::Epochs { QUANTUM_EPOCH } else { QUANTUM };
+    let mut engine = Llama {
+        order,
+        backend: &backend,
+        model: &model,
+        on_gpu,
+        groups,
+        seats: Vec::new(),
+        contexts_max: order.contexts_max.max(1),
+        clock: 0,
+        waiting: Vec::new(),
+        schedule: Schedule::new(quantum.as_micros() as u64),
+        born: Instant::now(),
+    };
     // One context now: what does not fit shall say so at the start, not at the first patient.
-    if let Some((department, _)) = engine.adapters.first() {
-        let department = department.clone();
-        engine.seat(&department).map_err(|fault| match fault {
-            SeatFault::Context(source) => Unfit::Context(source),
-            SeatFault::NoAdapter => unreachable!("the department was taken from the list"),
-        })?;
+    if !engine.groups.is_empty() {
+        engine.seat(0, ROUTINE).map_err(|_| Unfit::Context)?;
     }
     Ok(serve(&mut engine, ready))
 }
@@ -120,46 +142,171 @@ struct Llama<'m> {
     order: &'m LlamaOrder,
     backend: &'m LlamaBackend,
     model: &'m LlamaModel,
-    adapters: Vec<(Department, LlamaLoraAdapter)>,
-    /// Contexts that are alive, at most `contexts_max`.
-    seats: Vec<(Department, u64, Seat<'m>)>,
+    on_gpu: bool,
+    groups: Vec<Group>,
+    /// Contexts that are alive, with the moment of their last use; at most `contexts_max`.
+    seats: Vec<(u64, Seat<'m>)>,
+    contexts_max: usize,
     /// Counts uses, for the least recently used seat.
     clock: u64,
+    /// Orders that have no place yet.
+    waiting: Vec<(FillOrder, Instant)>,
+    schedule: Schedule,
+    born: Instant,
 }
 
-enum SeatFault {
-    NoAdapter,
-    Context(llama_cpp_2::LlamaContextLoadError),
-}
+/// What a department may spend before another of its rank has its turn. With a context each a turn costs nothing,
+/// and a quantum is a few steps. Where the adapter must be changed (20 to 85 ms), a turn must be worth it.
+const QUANTUM: Duration = Duration::from_millis(250);
+const QUANTUM_EPOCH: Duration = Duration::from_millis(1500);
 
 impl<'m> Llama<'m> {
-    fn seat(&mut self, department: &Department) -> Result<&mut Seat<'m>, SeatFault> {
+    /// The seat that serves a department: where it sits, in place of the one that was idle for longest, or none now.
+    /// For a case of a class better than all that is open in a seat, that seat is cleared.
+    fn seat(&mut self, group: usize, class: u8) -> Result<Option<usize>, FillFault> {
         self.clock += 1;
-        if let Some(at) = self.seats.iter().position(|(d, ..)| d == department) {
-            let (_, used, seat) = &mut self.seats[at];
-            *used = self.clock;
-            return Ok(seat);
+        if let Some(at) = self.seats.iter().position(|(_, seat)| seat.groups.contains(&group)) {
+            self.seats[at].0 = self.clock;
+            return Ok(Some(at));
         }
-        let (_, adapter) = self.adapters.iter_mut().find(|(d, _)| d == department).ok_or(SeatFault::NoAdapter)?;
-        if self.seats.len() >= self.order.contexts_max.max(1)
-            && let Some(oldest) = (0..self.seats.len()).min_by_key(|at| self.seats[*at].1)
-        {
-            self.seats.swap_remove(oldest);
+        if self.seats.len() >= self.contexts_max {
+            let empty = |(_, seat): &&(u64, Seat)| seat.jobs.is_empty();
+            let worse = |(_, seat): &&(u64, Seat)| seat.jobs.iter().all(|job| job.order.class > class);
+            let oldest = |used: &u64| self.seats.iter().position(|(other, _)| other == used);
+            let idle = self.seats.iter().filter(empty).map(|(used, _)| used).min().and_then(oldest);
+            let victim = self.seats.iter().filter(worse).map(|(used, _)| used).min().and_then(oldest);
+            let Some(at) = idle.or(victim.filter(|_| class < ROUTINE)) else { return Ok(None) };
+            let (_, mut seat) = self.seats.swap_remove(at);
+            self.waiting.extend(seat.set_aside(class));
         }
-        let seat = Seat::new(self.order, self.backend, self.model, adapter, department).map_err(SeatFault::Context)?;
-        self.seats.push((department.clone(), self.clock, seat));
-        Ok(&mut self.seats.last_mut().expect("just pushed").2)
+        let groups = match self.order.residency {
+            Residency::Contexts => vec![group],
+            Residency::Epochs => (0..self.groups.len()).collect(),
+        };
+        let seat = Seat::new(self.order, self.backend, self.model, groups, self.on_gpu);
+        self.seats.push((self.clock, seat.map_err(|_| FillFault::NoContext)?));
+        Ok(Some(self.seats.len() - 1))
+    }
+
+    /// Opens what has a place, best class and earliest deadline first. Who finds none keeps its turn: a later case
+    /// of its own department or class does not slip in before it.
+    fn admit(&mut self) -> Vec<Failed> {
+        let mut failed = Vec::new();
+        self.waiting.sort_by_key(|(order, arrived)| (order.class, due(order, *arrived)));
+        for (order, arrived) in std::mem::take(&mut self.waiting) {
+            if !self.waiting.is_empty() && self.waiting.iter().any(|(before, _)| before.class <= order.class) {
+                self.waiting.push((order, arrived));
+                continue;
+            }
+            let job = order.job;
+            match self.place(order, arrived) {
+                Ok(()) => {}
+                Err(fault) => failed.push(Failed { job, fault }),
+            }
+        }
+        failed
+    }
+
+    fn place(&mut self, order: FillOrder, arrived: Instant) -> Result<(), FillFault> {
+        let group = self.groups.iter().position(|group| group.department == order.department);
+        let group = group.ok_or(FillFault::NoAdapter)?;
+        let class = order.class;
+        let Some(at) = self.seat(group, class)? else {
+            self.waiting.push((order, arrived));
+            return Ok(());
+        };
+        let seat = &mut self.seats[at].1;
+        let open = |seat: &mut Seat, groups: &mut [Group], order| {
+            seat.open(group, &mut groups[group], order, arrived).map_err(|failed| failed.fault)
+        };
+        let Some(order) = open(seat, &mut self.groups, order)? else { return Ok(()) };
+        // No room. An urgent case takes the room of routine ones, which begin again later.
+        if class < ROUTINE && seat.jobs.iter().any(|job| job.order.class > class) {
+            let aside = seat.set_aside(class);
+            let left = open(seat, &mut self.groups, order)?;
+            self.waiting.extend(aside);
+            self.waiting.extend(left.map(|order| (order, arrived)));
+        } else {
+            self.waiting.push((order, arrived));
+        }
+        Ok(())
+    }
+
+    fn now_us(&self) -> u64 {
+        self.born.elapsed().as_micros() as u64
+    }
+
+    fn wants(&self) -> Vec<Want> {
+        let mut wants: Vec<Want> = Vec::new();
+        for job in self.seats.iter().flat_map(|(_, seat)| &seat.jobs) {
+            match wants.iter_mut().find(|want| want.flow == job.flow()) {
+                Some(want) => want.unheard |= !job.heard,
+                None => wants.push(Want { flow: job.flow(), unheard: !job.heard }),
+            }
+        }
+        wants
     }
 }
 
 impl Engine for Llama<'_> {
-    fn fill(&mut self, order: &FillOrder, desk: &mut dyn Desk) -> Result<FillStats, FillFault> {
-        let seat = self.seat(&order.department).map_err(|fault| match fault {
-            SeatFault::NoAdapter => FillFault::NoAdapter,
-            SeatFault::Context(_) => FillFault::NoContext,
-        })?;
-        let result = seat.fill(order, desk);
-        seat.clear_job();
-        result
+    fn begin(&mut self, order: FillOrder) {
+        self.waiting.push((order, Instant::now()));
+    }
+
+    fn cancel(&mut self, job: RequestId, tell: &mut dyn FnMut(Report)) {
+        let waited = self.waiting.iter().position(|(order, _)| order.job == job);
+        let failed = match waited {
+            Some(at) => Some(Failed { job: self.waiting.remove(at).0.job, fault: FillFault::Cancelled }),
+            None => self.seats.iter_mut().find_map(|(_, seat)| seat.cancel(job)),
+        };
+        if let Some(Failed { job, fault }) = failed {
+            tell(Report::Failed { job, fault });
+        }
+    }
+
+    fn idle(&self) -> bool {
+        self.waiting.is_empty() && self.seats.iter().all(|(_, seat)| seat.jobs.is_empty())
+    }
+
+    fn step(&mut self, tell: &mut dyn FnMut(Report)) {
+        let mut failed = self.admit();
+        let wants = self.wants();
+        let began = self.now_us();
+        if let Some(flow) = self.schedule.pick(began, &wants) {
+            let seat = self.seats.iter_mut().find(|(_, seat)| seat.groups.contains(&flow.group));
+            let (_, seat) = seat.expect("a flow is of open forms, and those sit in a seat");
+            failed.extend(seat.step(flow, &mut self.groups[flow.group], tell));
+            let now = self.now_us();
+            self.schedule.charge(flow, now, now - began);
+        }
+        for Failed { job, fault } in failed {
+            tell(Report::Failed { job, fault });
+        }
+    }
+
+    /// Makes the contexts that fit and reads their instructions while nobody waits, so that the first case of a
+    /// department is no slower than the second.
+    fn prepare(&mut self) -> bool {
+        for group in 0..self.groups.len() {
+            let sits = self.seats.iter().position(|(_, seat)| seat.groups.contains(&group));
+            let at = match sits {
+                Some(at) => at,
+                None if self.seats.len() < self.contexts_max => match self.seat(group, ROUTINE) {
+                    Ok(Some(_)) => return true,
+                    _ => return false,
+                },
+                None => continue,
+            };
+            let seat = &mut self.seats[at].1;
+            for lang in [Lang::Zh, Lang::En] {
+                if !seat.is_parked(group, lang) {
+                    return seat.park_at(group, &mut self.groups[group], lang).is_ok();
+                }
+            }
+        }
+        false
     }
 }
+
+#[cfg(test)]
+mod tests;

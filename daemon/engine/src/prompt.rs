@@ -2,7 +2,10 @@
 //! and what it is asked differ nowhere. Text comes in segments, because the engine tokenises segment by segment
 //! (the prefix is parked, headers are fed later) and training must cut at the same places.
 
-use crate::form::{FIRST, header};
+use crate::{
+    form::{FIRST, header},
+    protocol::Question,
+};
 use contract::{
     case::*,
     ids::{Lang, department_name_zh},
@@ -80,6 +83,29 @@ pub fn section_header(section: Section, lang: Lang) -> Segment {
 pub fn section_body(lines: &[impl AsRef<str>]) -> Segment {
     let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
     Segment::plain(format!("{}\n\n", lines.join("\n")))
+}
+
+/// A question's header, fed like a section's, and its options: a name for the daemon and the words that are scored.
+/// Each option ends its line, so that one that begins like another is not favoured.
+pub fn question(question: &Question, lang: Lang) -> (Segment, Vec<(String, Segment)>) {
+    let (zh, en) = match question {
+        Question::Department { .. } => ("【科室】", "[Department]"),
+        Question::Urgency => ("【紧急程度】", "[Urgency]"),
+        Question::Band => ("【首要原因的可能性】", "[Likelihood of the first cause]"),
+    };
+    let options: Vec<(&str, &str)> = match (question, lang) {
+        (Question::Department { options }, _) => {
+            let word = |code| if lang == Lang::Zh { department_name_zh(code).unwrap_or(code) } else { code };
+            options.iter().map(|code| (&**code, word(code))).collect()
+        }
+        (Question::Urgency, Lang::Zh) => vec![("routine", "择期"), ("soon", "尽快"), ("now", "立即")],
+        (Question::Urgency, Lang::En) => vec![("routine", "routine"), ("soon", "soon"), ("now", "now")],
+        (Question::Band, Lang::Zh) => vec![("possible", "可能"), ("likely", "很可能")],
+        (Question::Band, Lang::En) => vec![("possible", "possible"), ("likely", "likely")],
+    };
+    let header = if lang == Lang::Zh { zh } else { en };
+    let options = options.into_iter().map(|(name, words)| (name.to_owned(), Segment::plain(format!("{words}\n"))));
+    (Segment::plain(format!("{header}\n")), options.collect())
 }
 
 /// No examples here: small models copy them into their answers.

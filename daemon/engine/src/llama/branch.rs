@@ -1,5 +1,6 @@
 //! One section being written: a sequence, its lines, and what its tokens were worth.
 
+use super::logits::greedy;
 use crate::{
     form::{self, Lines},
     protocol::{FillFault, WrittenLine},
@@ -12,25 +13,37 @@ pub(super) struct Branch {
     pub(super) sequence: i32,
     /// Where the next token goes.
     pub(super) position: i32,
-    /// Chosen, not yet evaluated.
+    /// Tokens of its header.
+    pub(super) header: usize,
+    /// Given tokens to evaluate before this branch writes: its header.
+    pub(super) given: Vec<LlamaToken>,
+    /// Chosen, not yet evaluated. Of meaning once nothing given is left.
     pub(super) next: LlamaToken,
     /// Evaluated tokens of this section's body.
     pub(super) written: Vec<LlamaToken>,
     lines: Lines,
-    logprobs: Vec<f32>,
+    /// Each finished line's mean log-probability.
+    worth: Vec<f32>,
+    /// Log-probabilities of the open line.
+    open: Vec<f32>,
+    begun: bool,
     ended: bool,
 }
 
 impl Branch {
-    pub(super) fn new(section: Section, sequence: i32, position: i32) -> Self {
+    pub(super) fn new(section: Section, sequence: i32, position: i32, given: Vec<LlamaToken>) -> Self {
         Self {
             section,
             sequence,
             position,
+            header: given.len(),
+            given,
             next: LlamaToken(0),
             written: Vec::new(),
             lines: Lines::new(form::bounds(section)),
-            logprobs: Vec::new(),
+            worth: Vec::new(),
+            open: Vec::new(),
+            begun: false,
             ended: false,
         }
     }
@@ -39,58 +52,50 @@ impl Branch {
         self.ended
     }
 
+    /// Whether it writes, rather than reads what it is given.
+    pub(super) fn writes(&self) -> bool {
+        self.begun && !self.ended
+    }
+
+    /// Its header's last token is being evaluated: from now on it writes.
+    pub(super) fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// The chosen token, to be evaluated now, and where.
+    pub(super) fn write(&mut self) -> (LlamaToken, i32) {
+        let at = self.position;
+        self.position += 1;
+        self.written.push(self.next);
+        (self.next, at)
+    }
+
     /// Takes the logits behind the last evaluated token and chooses the next one, greedily.
-    pub(super) fn choose(&mut self, logits: &[f32], model: &LlamaModel) -> Result<(), FillFault> {
+    /// True when a line has become whole.
+    pub(super) fn choose(&mut self, logits: &[f32], model: &LlamaModel) -> Result<bool, FillFault> {
         let (token, logprob) = greedy(logits).ok_or(FillFault::NotFinite)?;
         self.next = token;
         let vocab = model.vocab();
+        let before = self.lines.done().len();
         if vocab.is_eog(token) || vocab.is_control(token) {
+            self.lines.close();
             self.ended = true;
-            return Ok(());
+        } else {
+            self.open.push(logprob);
+            self.lines.push(&vocab.token_to_piece(token, false, None));
+            self.ended = self.lines.ended();
         }
-        self.logprobs.push(logprob);
-        self.lines.push(&vocab.token_to_piece(token, false, None));
-        self.ended = self.lines.ended();
-        Ok(())
-    }
-
-    /// The lines, each with the section's mean log-probability: a line's own tokens are not kept apart.
-    pub(super) fn finish(self) -> Vec<WrittenLine> {
-        let mean = self.logprobs.iter().sum::<f32>() / self.logprobs.len().max(1) as f32;
-        self.lines.finish().into_iter().map(|text| WrittenLine { text, logprob: mean }).collect()
-    }
-}
-
-/// The likeliest token and the natural logarithm of its probability; `None` when a logit is not a number,
-/// which a damaged adapter makes of all of them.
-fn greedy(logits: &[f32]) -> Option<(LlamaToken, f32)> {
-    let (mut best, mut max) = (0, f32::NEG_INFINITY);
-    for (at, &logit) in logits.iter().enumerate() {
-        if logit.is_nan() || logit == f32::INFINITY {
-            return None;
+        let whole = self.lines.done().len() > before;
+        if whole {
+            let mean = self.open.iter().sum::<f32>() / self.open.len().max(1) as f32;
+            self.worth.resize(self.lines.done().len(), mean);
+            self.open.clear();
         }
-        if logit > max {
-            (best, max) = (at, logit);
-        }
+        Ok(whole)
     }
-    if max == f32::NEG_INFINITY {
-        return None;
-    }
-    let sum: f32 = logits.iter().map(|l| (l - max).exp()).sum();
-    Some((LlamaToken(best as i32), -sum.ln()))
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn greedy_takes_the_first_of_equals_and_refuses_what_is_no_number() {
-        let (token, logprob) = greedy(&[0.0, 2.0, 2.0]).expect("finite");
-        assert_eq!(token.0, 1);
-        assert!((logprob - (2f32.exp() / (2.0 * 2f32.exp() + 1.0)).ln()).abs() < 1e-6);
-        assert!(greedy(&[0.0, f32::NAN]).is_none());
-        assert!(greedy(&[f32::INFINITY, 0.0]).is_none());
-        assert!(greedy(&[]).is_none());
+    pub(super) fn lines(&self) -> Vec<WrittenLine> {
+        let texts = self.lines.done().iter().zip(&self.worth);
+        texts.map(|(text, logprob)| WrittenLine { text: text.clone(), logprob: *logprob }).collect()
     }
 }

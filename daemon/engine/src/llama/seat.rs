@@ -1,0 +1,565 @@
+//! A seat: one context, the forms that are open in it, and one step of all of them.
+//!
+//! ```text
+//! sequences of a context (unified KV: copying a sequence copies no data)
+//!   0 …         parked: a department's instructions, a sequence for each of zh and en
+//!   then        five for each open form (llama/job.rs); free ones are on a list
+//!
+//! a step   │ a token of each branch that writes │ given tokens: cases, headers, as many as fit │
+//!          └──────────────── one batch, never larger than one ubatch ─────────────────────────┘
+//! ```
+//! Every piece of KV belongs to a sequence, and every sequence to one adapter ([`KvKey`]) from its first cell to its
+//! last: nothing is ever read under another adapter than it was computed with.
+
+use super::{
+    branch::Branch,
+    job::{self, CELLS_FORM, CELLS_QUESTIONS, Job, SEQUENCES},
+    logits,
+};
+use crate::{
+    form::FIRST,
+    prompt::{self, PromptFormat, Segment},
+    protocol::*,
+    schedule::Flow,
+};
+use contract::{
+    ids::{Department, Lang, RequestId},
+    reply::Section,
+};
+use llama_cpp_2::{
+    context::{LlamaContext, params::LlamaContextParams},
+    llama_backend::LlamaBackend,
+    llama_batch::LlamaBatch,
+    model::{LlamaLoraAdapter, LlamaModel},
+    token::LlamaToken,
+};
+use std::{num::NonZeroU32, time::Instant};
+
+/// The least that must be left for parked prefixes and a case.
+const CELLS_CASE_MIN: u32 = 512;
+/// Cells kept for a parked prefix: twice what instructions take in the tokenisers that we know.
+const CELLS_PARKED: u32 = 256;
+/// Tokens evaluated between two looks at the inbox: what a cancelled or an urgent case waits for at most.
+/// On a GPU a chunk of 512 takes no longer than one of 128 on two cores.
+const CHUNK_CPU: usize = 128;
+const CHUNK_GPU: usize = 512;
+/// Options of a question that are scored in one pass, a sequence each.
+pub(super) const OPTIONS_MAX: usize = 24;
+
+/// What KV is a function of, besides its tokens. Base, KV type, scale (always 1) and prompt format do not change
+/// in a worker's life, and no KV outlives the worker; what is left is the adapter, by its place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KvKey {
+    group: usize,
+    lang: Lang,
+}
+
+struct Parked {
+    key: KvKey,
+    sequence: i32,
+    tokens: i32,
+}
+
+/// A form that was given up; it is closed already.
+pub(super) struct Failed {
+    pub(super) job: RequestId,
+    pub(super) fault: FillFault,
+}
+
+/// The adapter of a step.
+pub(super) struct Group {
+    pub(super) department: Department,
+    pub(super) adapter: LlamaLoraAdapter,
+}
+
+pub(super) struct Seat<'m> {
+    model: &'m LlamaModel,
+    context: LlamaContext<'m>,
+    batch: LlamaBatch<'static>,
+    format: PromptFormat,
+    branching: Branching,
+    chunk: usize,
+    cells: u32,
+    /// Adapters that this seat serves: one, or all.
+    pub(super) groups: Vec<usize>,
+    /// The one that is set.
+    set: Option<usize>,
+    parked: Vec<Parked>,
+    free: Vec<i32>,
+    /// For scoring, one an option.
+    spare: Vec<i32>,
+    pub(super) jobs: Vec<Job>,
+    #[cfg(test)]
+    pub(super) seen: Vec<u64>,
+}
+
+/// Sequences that llama.cpp must provide.
+pub(super) fn sequences(order: &LlamaOrder, groups: usize) -> u32 {
+    (2 * groups + SEQUENCES * jobs_of(order) + OPTIONS_MAX) as u32
+}
+
+/// Forms that may be open at a time: two urgent ones on top of the rest.
+fn jobs_of(order: &LlamaOrder) -> usize {
+    order.jobs_max.clamp(1, JOBS_MAX) + 2
+}
+
+/// Cells without which a context of so many departments would be of no use.
+pub(super) fn cells_needed(groups: usize) -> u32 {
+    CELLS_FORM + CELLS_QUESTIONS + 2 * groups as u32 * CELLS_PARKED + CELLS_CASE_MIN
+}
+
+/// Tokens of a step at most.
+pub(super) fn chunk(order: &LlamaOrder, on_gpu: bool) -> usize {
+    let chunk = if on_gpu { CHUNK_GPU } else { CHUNK_CPU };
+    chunk.max(SEQUENCES * jobs_of(order)) // every branch must find a place in each step
+}
+
+impl<'m> Seat<'m> {
+    pub(super) fn new(
+        order: &LlamaOrder,
+        backend: &LlamaBackend,
+        model: &'m LlamaModel,
+        groups: Vec<usize>,
+        on_gpu: bool,
+    ) -> Result<Self, llama_cpp_2::LlamaContextLoadError> {
+        let threads = i32::try_from(order.threads).unwrap_or(1).max(1);
+        let sequences = sequences(order, groups.len());
+        let chunk = chunk(order, on_gpu);
+        let params = LlamaContextParams::default()
+            .with_n_ctx(NonZeroU32::new(order.context_tokens))
+            .with_n_batch(chunk as u32)
+            .with_n_ubatch(chunk as u32)
+            .with_n_seq_max(sequences)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads)
+            // Without a unified cache a partial copy between sequences ends the process.
+            .with_kv_unified(true)
+            // A sliding window that forgets could not be rolled back to the case.
+            .with_swa_full(true);
+        let context = model.new_context(backend, params)?;
+        let parked = 2 * groups.len() as i32;
+        let spare = parked + (SEQUENCES * jobs_of(order)) as i32;
+        Ok(Self {
+            model,
+            context,
+            batch: LlamaBatch::new(chunk, sequences as i32),
+            format: order.prompt_format,
+            branching: order.branches,
+            chunk,
+            cells: order.context_tokens,
+            groups,
+            set: None,
+            parked: Vec::new(),
+            free: (parked..spare).rev().collect(),
+            spare: (spare..sequences as i32).collect(),
+            jobs: Vec::new(),
+            #[cfg(test)]
+            seen: Vec::new(),
+        })
+    }
+
+    /// Cells that nothing parked, written or promised takes.
+    fn cells_free(&self) -> u32 {
+        let parked = CELLS_PARKED * 2 * self.groups.len() as u32;
+        self.cells.saturating_sub(parked + self.jobs.iter().map(Job::cells).sum::<u32>())
+    }
+
+    /// Opens a form, or gives its order back when there is no room for it now.
+    pub(super) fn open(
+        &mut self,
+        index: usize,
+        group: &mut Group,
+        order: FillOrder,
+        arrived: Instant,
+    ) -> Result<Option<FillOrder>, Failed> {
+        let (case, case_cut) = self.case_tokens(&order);
+        if self.free.len() < SEQUENCES || self.cells_free() < case.len() as u32 + CELLS_FORM + CELLS_QUESTIONS {
+            return Ok(Some(order));
+        }
+        let failed = |fault| Failed { job: order.job, fault };
+        let key = KvKey { group: index, lang: order.lang };
+        let (parked, tokens) = self.park(key, group).map_err(failed)?;
+        let sequences = self.free.split_off(self.free.len() - SEQUENCES);
+        let (sections, to_come) = job::beginning(self.branching);
+        let first_at = tokens + case.len() as i32;
+        let branches: Vec<Branch> = sections
+            .into_iter()
+            .zip(&sequences)
+            .map(|(section, sequence)| self.branch(section, *sequence, first_at, order.lang))
+            .collect();
+        let stats = FillStats { case_cut, tokens_read: case.len() as u32, ..FillStats::default() };
+        let job = Job {
+            group: index,
+            arrived,
+            shared: case,
+            shared_at: tokens,
+            body_at: first_at + branches[0].given.len() as i32,
+            branches,
+            to_come,
+            closed: 0,
+            heard: false,
+            stats,
+            scores: Vec::new(),
+            sequences,
+            order,
+        };
+        let copied = job.branches.iter().try_for_each(|branch| self.copy(parked, branch.sequence));
+        self.jobs.push(job);
+        copied.map_err(|fault| self.drop_job(self.jobs.len() - 1, fault))?;
+        Ok(None)
+    }
+
+    /// Forgets a form at once, whatever its state; its places are free.
+    fn drop_job(&mut self, at: usize, fault: FillFault) -> Failed {
+        let job = self.jobs.swap_remove(at);
+        self.release(job.sequences);
+        Failed { job: job.order.job, fault }
+    }
+
+    pub(super) fn cancel(&mut self, id: RequestId) -> Option<Failed> {
+        let at = self.jobs.iter().position(|job| job.order.job == id)?;
+        Some(self.drop_job(at, FillFault::Cancelled))
+    }
+
+    /// Takes every form of a class worse than this one away, to be begun again later.
+    pub(super) fn set_aside(&mut self, class: u8) -> Vec<(FillOrder, Instant)> {
+        let (aside, stay) = std::mem::take(&mut self.jobs).into_iter().partition(|job| job.order.class > class);
+        self.jobs = stay;
+        let aside: Vec<Job> = aside;
+        aside
+            .into_iter()
+            .map(|job| {
+                self.release(job.sequences);
+                (job.order, job.arrived)
+            })
+            .collect()
+    }
+
+    fn release(&mut self, sequences: Vec<i32>) {
+        for sequence in &sequences {
+            self.clear(*sequence, 0);
+        }
+        self.free.extend(sequences);
+    }
+
+    /// Evaluates a department's instructions, unless they are there. Returns their sequence and length.
+    pub(super) fn park_at(&mut self, index: usize, group: &mut Group, lang: Lang) -> Result<(), FillFault> {
+        self.park(KvKey { group: index, lang }, group).map(|_| ())
+    }
+
+    pub(super) fn is_parked(&self, index: usize, lang: Lang) -> bool {
+        self.parked.iter().any(|parked| parked.key == KvKey { group: index, lang })
+    }
+
+    fn park(&mut self, key: KvKey, group: &mut Group) -> Result<(i32, i32), FillFault> {
+        if let Some(parked) = self.parked.iter().find(|parked| parked.key == key) {
+            return Ok((parked.sequence, parked.tokens));
+        }
+        let place = self.groups.iter().position(|index| *index == key.group).ok_or(FillFault::NoAdapter)?;
+        let sequence = (2 * place + key.lang as usize) as i32;
+        let bos = self.model.vocab().should_add_bos().then(|| self.model.vocab().bos());
+        let mut tokens: Vec<LlamaToken> = bos.into_iter().collect();
+        tokens.extend(self.tokens(&prompt::prefix(self.format, &group.department, key.lang)));
+        if tokens.len() > CELLS_PARKED as usize {
+            return Err(FillFault::Decode); // a tokeniser far wordier than any we know
+        }
+        self.set(key.group, group)?;
+        let mut position = 0;
+        for chunk in tokens.chunks(self.chunk) {
+            self.batch.clear();
+            for token in chunk {
+                self.batch.add(*token, position, &[sequence], false).map_err(|_| FillFault::Decode)?;
+                position += 1;
+            }
+            if self.context.decode(&mut self.batch).is_err() {
+                self.clear(sequence, 0);
+                return Err(FillFault::Decode);
+            }
+        }
+        self.parked.push(Parked { key, sequence, tokens: position });
+        Ok((sequence, position))
+    }
+
+    /// Sets the adapter whose turn it is. In a seat of its own this happens once.
+    fn set(&mut self, index: usize, group: &mut Group) -> Result<(), FillFault> {
+        if self.set != Some(index) {
+            self.set = None;
+            self.context.lora_adapter_set(&mut group.adapter, 1.0).map_err(|_| FillFault::Decode)?;
+            self.set = Some(index);
+        }
+        Ok(())
+    }
+
+    /// One step for the forms of a flow and better ones of its group. Failed forms are gone when this returns;
+    /// a fault of the whole step fails all of them.
+    pub(super) fn step(&mut self, flow: Flow, group: &mut Group, tell: &mut dyn FnMut(Report)) -> Vec<Failed> {
+        let rows = match self.evaluate(flow, group) {
+            Ok(rows) => rows,
+            Err(fault) => {
+                let theirs = |job: &Job| job.group == flow.group && job.order.class <= flow.class;
+                let mut failed = Vec::new();
+                while let Some(at) = self.jobs.iter().position(theirs) {
+                    failed.push(self.drop_job(at, fault));
+                }
+                return failed;
+            }
+        };
+        let mut failed = Vec::new();
+        for Row { job, branch, row } in rows {
+            match self.choose(job, branch, row) {
+                Ok(true) => tell(self.jobs[job].section(branch)),
+                Ok(false) => {}
+                Err(fault) => failed.push((job, fault)),
+            }
+        }
+        for at in 0..self.jobs.len() {
+            if let Err(fault) = self.advance(at) {
+                failed.push((at, fault));
+            }
+        }
+        // From the back, so that what is still to be removed keeps its place.
+        failed.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        failed.dedup_by_key(|(at, _)| *at);
+        let failed = failed.into_iter().map(|(at, fault)| self.drop_job(at, fault)).collect();
+        self.finish(tell);
+        failed
+    }
+
+    /// Evaluates one batch and says whose logits stand where.
+    fn evaluate(&mut self, flow: Flow, group: &mut Group) -> Result<Vec<Row>, FillFault> {
+        self.set(flow.group, group)?;
+        self.batch.clear();
+        let mut rows = Vec::new();
+        let mut theirs: Vec<(usize, &mut Job)> = self.jobs.iter_mut().enumerate().collect();
+        theirs.retain(|(_, job)| job.group == flow.group && job.order.class <= flow.class);
+        for (at, job) in &mut theirs {
+            for (nth, branch) in job.branches.iter_mut().enumerate().filter(|(_, b)| b.writes()) {
+                rows.push(Row { job: *at, branch: nth, row: self.batch.n_tokens() });
+                let (token, position) = branch.write();
+                self.batch.add(token, position, &[branch.sequence], true).map_err(|_| FillFault::Decode)?;
+                job.stats.tokens_written += 1;
+            }
+        }
+        // Cases that are read: best class, then the earliest deadline, as the daemon ordered them.
+        theirs.sort_by_key(|(_, job)| (job.order.class, job.due()));
+        for (at, job) in &mut theirs {
+            let room = self.chunk - self.batch.n_tokens() as usize;
+            let all: Vec<i32> = job.branches.iter().map(|branch| branch.sequence).collect();
+            for token in job.shared.drain(..room.min(job.shared.len())) {
+                self.batch.add(token, job.shared_at, &all, false).map_err(|_| FillFault::Decode)?;
+                job.shared_at += 1;
+            }
+            if !job.shared.is_empty() {
+                continue;
+            }
+            for (nth, branch) in job.branches.iter_mut().enumerate() {
+                let room = self.chunk - self.batch.n_tokens() as usize;
+                let given: Vec<LlamaToken> = branch.given.drain(..room.min(branch.given.len())).collect();
+                for (i, token) in given.iter().enumerate() {
+                    let last = branch.given.is_empty() && i + 1 == given.len();
+                    if last {
+                        rows.push(Row { job: *at, branch: nth, row: self.batch.n_tokens() });
+                        branch.begin();
+                    }
+                    self.batch.add(*token, branch.position, &[branch.sequence], last).map_err(|_| FillFault::Decode)?;
+                    branch.position += 1;
+                }
+            }
+        }
+        self.context.decode(&mut self.batch).map_err(|_| FillFault::Decode)?;
+        Ok(rows)
+    }
+
+    /// Chooses a branch's next token. True when its doctor can read something new.
+    fn choose(&mut self, job: usize, branch: usize, row: i32) -> Result<bool, FillFault> {
+        let job = &mut self.jobs[job];
+        let logits = self.context.get_logits_ith(row);
+        #[cfg(test)]
+        self.seen.push(logits.iter().fold(0, |hash: u64, l| hash.rotate_left(5) ^ u64::from(l.to_bits())));
+        if job.stats.read_ms == 0 {
+            job.stats.read_ms = job.age_ms();
+        }
+        let branch = &mut job.branches[branch];
+        let whole = branch.choose(logits, self.model)?;
+        Ok(whole || branch.ended())
+    }
+
+    /// Closes the sections that have ended and opens those that follow.
+    fn advance(&mut self, at: usize) -> Result<(), FillFault> {
+        while let Some(nth) = self.jobs[at].branches.iter().position(Branch::ended) {
+            let job = &mut self.jobs[at];
+            let branch = job.branches.swap_remove(nth);
+            let first = branch.section == FIRST && !job.order.questions.is_empty();
+            if job.to_come.is_empty() && !first {
+                self.clear(branch.sequence, 0); // its cells are free at once
+                continue;
+            }
+            self.close(at, branch)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a section into the context as training showed it and opens what follows. The others read it.
+    fn close(&mut self, at: usize, branch: Branch) -> Result<(), FillFault> {
+        let body = self.tokens(&[job::body_text(&branch)]);
+        let job = &self.jobs[at];
+        let (own, lang) = (job.sequences[0], job.order.lang);
+        let (same, tail) = job::canonical(&branch.written, &body);
+        let tail_at = job.body_at + same as i32;
+        self.clear(own, tail_at);
+        if branch.section == FIRST {
+            self.jobs[at].scores = self.score(at, &tail, tail_at)?;
+        }
+        let together = self.branching == Branching::CausesFirst;
+        let job = &mut self.jobs[at];
+        if job.to_come.is_empty() {
+            self.clear(own, 0); // it was closed for the questions alone
+            return Ok(());
+        }
+        let sections: Vec<Section> = if together {
+            std::mem::take(&mut job.to_come)
+        } else {
+            job.to_come.drain(..1.min(job.to_come.len())).collect()
+        };
+        job.closed += (branch.header + body.len()) as u32;
+        let sequences: Vec<i32> = if together { job.sequences[1..].to_vec() } else { vec![own] };
+        let next_at = tail_at + tail.len() as i32;
+        job.shared_at = tail_at;
+        job.shared = tail;
+        let mut branches = Vec::new();
+        for (section, sequence) in sections.into_iter().zip(sequences) {
+            if sequence != own {
+                self.copy(own, sequence)?;
+            }
+            branches.push(self.branch(section, sequence, next_at, lang));
+        }
+        let job = &mut self.jobs[at];
+        job.body_at = next_at + branches.first().map_or(0, |b| b.header as i32);
+        job.branches.extend(branches);
+        Ok(())
+    }
+
+    /// The options of a form's questions by their probability: each question in one pass, each option in a sequence.
+    fn score(&mut self, at: usize, tail: &[LlamaToken], tail_at: i32) -> Result<Vec<Score>, FillFault> {
+        let job = &self.jobs[at];
+        let (own, lang) = (job.sequences[0], job.order.lang);
+        let questions = job.order.questions.clone();
+        let mut scores = Vec::new();
+        for question in questions {
+            let (header, options) = prompt::question(&question, lang);
+            let mut given = tail.to_vec();
+            given.extend(self.tokens(&[header]));
+            let options: Vec<(String, Vec<LlamaToken>)> = options
+                .into_iter()
+                .take(OPTIONS_MAX)
+                .map(|(name, text)| (name, self.tokens(&[text])))
+                .filter(|(_, tokens)| !tokens.is_empty())
+                .collect();
+            let total = given.len() + options.iter().map(|(_, tokens)| tokens.len()).sum::<usize>();
+            if options.len() < 2 || given.is_empty() || total > self.chunk.min(CELLS_QUESTIONS as usize) {
+                continue; // nothing to choose, or too much for one pass: no score is better than half of one
+            }
+            let spare: Vec<i32> = self.spare[..options.len()].to_vec();
+            let scored = self.score_one(own, &spare, &given, tail_at, &options);
+            spare.iter().for_each(|sequence| self.clear(*sequence, 0));
+            let logprobs = scored?;
+            let max = logprobs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = logprobs.iter().map(|logprob| (logprob - max).exp()).sum();
+            let options =
+                options.into_iter().zip(logprobs).map(|((name, _), logprob)| (name, (logprob - max).exp() / sum));
+            scores.push(Score { question, options: options.collect() });
+        }
+        Ok(scores)
+    }
+
+    /// The log-probability of each option's text, whole.
+    fn score_one(
+        &mut self,
+        own: i32,
+        spare: &[i32],
+        given: &[LlamaToken],
+        given_at: i32,
+        options: &[(String, Vec<LlamaToken>)],
+    ) -> Result<Vec<f32>, FillFault> {
+        spare.iter().try_for_each(|sequence| self.copy(own, *sequence))?;
+        self.batch.clear();
+        for (i, token) in given.iter().enumerate() {
+            let last = i + 1 == given.len();
+            self.batch.add(*token, given_at + i as i32, spare, last).map_err(|_| FillFault::Decode)?;
+        }
+        let first_row = self.batch.n_tokens() - 1;
+        let option_at = given_at + given.len() as i32;
+        let mut rows = Vec::new();
+        for ((_, tokens), sequence) in options.iter().zip(spare) {
+            rows.push(self.batch.n_tokens());
+            for (i, token) in tokens.iter().enumerate() {
+                let needed = i + 1 < tokens.len(); // the last token predicts nothing that is asked
+                self.batch.add(*token, option_at + i as i32, &[*sequence], needed).map_err(|_| FillFault::Decode)?;
+            }
+        }
+        self.context.decode(&mut self.batch).map_err(|_| FillFault::Decode)?;
+        let logprob = |row: i32, token: LlamaToken| {
+            logits::logprob(self.context.get_logits_ith(row), token).ok_or(FillFault::NotFinite)
+        };
+        let score = |((_, tokens), row): (&(String, Vec<LlamaToken>), &i32)| {
+            let before = std::iter::once(first_row).chain(*row..);
+            before.zip(tokens).try_fold(0.0, |sum, (row, token)| Ok(sum + logprob(row, *token)?))
+        };
+        options.iter().zip(&rows).map(score).collect()
+    }
+
+    /// Reports forms that have nothing left to write.
+    fn finish(&mut self, tell: &mut dyn FnMut(Report)) {
+        while let Some(at) = self.jobs.iter().position(Job::ended) {
+            let mut job = self.jobs.swap_remove(at);
+            self.release(std::mem::take(&mut job.sequences));
+            job.stats.write_ms = job.age_ms().saturating_sub(job.stats.read_ms);
+            tell(Report::Filled { job: job.order.job, stats: job.stats, scores: job.scores });
+        }
+    }
+
+    /// The case's tokens, cut at the end of its text where the context would not hold it: marks stay.
+    fn case_tokens(&self, order: &FillOrder) -> (Vec<LlamaToken>, bool) {
+        let segments = prompt::case(self.format, &order.case, order.lang);
+        let (text, rest) = segments.split_first().expect("a case begins with its text");
+        let rest = &rest[..rest.len() - 1]; // the first header is fed with the section
+        let mut tokens = self.tokens(std::slice::from_ref(text));
+        let rest = self.tokens(rest);
+        let parked = CELLS_PARKED * 2 * self.groups.len() as u32;
+        let taken = (CELLS_FORM + CELLS_QUESTIONS + parked) as usize + rest.len();
+        let room = (self.cells as usize).saturating_sub(taken);
+        let cut = tokens.len() > room;
+        tokens.truncate(room);
+        tokens.extend(rest);
+        (tokens, cut)
+    }
+
+    fn branch(&self, section: Section, sequence: i32, position: i32, lang: Lang) -> Branch {
+        Branch::new(section, sequence, position, self.tokens(&[prompt::section_header(section, lang)]))
+    }
+
+    fn tokens(&self, segments: &[Segment]) -> Vec<LlamaToken> {
+        let vocab = self.model.vocab();
+        segments
+            .iter()
+            .filter(|segment| !segment.text.is_empty())
+            .flat_map(|segment| vocab.tokenize(segment.text.as_bytes(), false, segment.special))
+            .collect()
+    }
+
+    fn copy(&mut self, from: i32, to: i32) -> Result<(), FillFault> {
+        self.context.copy_kv_cache_seq(from, to, None, None).map_err(|_| FillFault::Decode)
+    }
+
+    /// Removes a sequence's cells from a position on. The only error is a number that is none, and ours are.
+    fn clear(&mut self, sequence: i32, from: i32) {
+        let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), u32::try_from(from).ok(), None);
+    }
+}
+
+/// Whose logits stand in which row of a step.
+struct Row {
+    job: usize,
+    branch: usize,
+    row: i32,
+}
