@@ -89,8 +89,12 @@ pub(super) struct Seat<'m> {
     /// For scoring, one an option.
     spare: Vec<i32>,
     pub(super) jobs: Vec<Job>,
-    #[cfg(test)]
-    pub(super) seen: Vec<u64>,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Every row of logits that was read, by its form: what the tests compare bit for bit.
+    pub(super) static SEEN: std::cell::RefCell<Vec<(RequestId, Section, u64)>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 /// Sequences that llama.cpp must provide.
@@ -153,8 +157,6 @@ impl<'m> Seat<'m> {
             free: (parked..spare).rev().collect(),
             spare: (spare..sequences as i32).collect(),
             jobs: Vec::new(),
-            #[cfg(test)]
-            seen: Vec::new(),
         })
     }
 
@@ -375,7 +377,13 @@ impl<'m> Seat<'m> {
         let job = &mut self.jobs[job];
         let logits = self.context.get_logits_ith(row);
         #[cfg(test)]
-        self.seen.push(logits.iter().fold(0, |hash: u64, l| hash.rotate_left(5) ^ u64::from(l.to_bits())));
+        SEEN.with_borrow_mut(|seen| {
+            // FNV-1a over the bits.
+            let hash = logits.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, logit| {
+                (hash ^ u64::from(logit.to_bits())).wrapping_mul(0x0100_0000_01b3)
+            });
+            seen.push((job.order.job, job.branches[branch].section, hash));
+        });
         if job.stats.read_ms == 0 {
             job.stats.read_ms = job.age_ms();
         }

@@ -1,0 +1,243 @@
+//! What each lever of the engine brings: the worker alone, over its pipes, with the demo model.
+//!
+//! ```text
+//! cargo run --release --features llama --example levers -- [runs]
+//! ```
+//! Each configuration is a worker of its own; the workers take turns (A B C A B C …), so that what else the machine
+//! does hits all of them. Printed are medians over the runs, and the ratio to the first configuration.
+
+use contract::{case::Case, ids::*};
+use engine::{file_sha256, frame, prompt::PromptFormat, protocol::*};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+
+const DEPARTMENTS: [&str; 3] = ["internal", "obstetrics", "pediatrics"];
+
+/// The driver holds each case back until the one before has ended, as a box without batching would.
+const ONE_BY_ONE: &str = "one form at a time";
+
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Seconds from the order: to the first line and to the end; and the tokens written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    first: f64,
+    end: f64,
+    tokens: u32,
+}
+
+impl Worker {
+    fn open(order: LlamaOrder) -> Self {
+        let mut command = Command::new(program());
+        command.arg("worker").env("OMP_WAIT_POLICY", "passive").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut worker = Self(command.spawn().expect("the worker starts"));
+        worker.order(&Order::Open(OpenOrder::Llama(order)));
+        match worker.report() {
+            Report::Ready(_) => worker,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn order(&mut self, order: &Order) {
+        frame::write(self.0.stdin.as_mut().expect("a pipe"), order).expect("the worker reads");
+    }
+
+    fn report(&mut self) -> Report {
+        frame::read(self.0.stdout.as_mut().expect("a pipe")).expect("a frame").expect("the worker lives")
+    }
+
+    /// One after the other, each counted from the moment that all were asked.
+    fn serve_one_by_one(&mut self, cases: &[(&str, Case, u8)]) -> Vec<Times> {
+        let began = Instant::now();
+        let one = |case: &(&str, Case, u8)| {
+            let waited = began.elapsed().as_secs_f64();
+            let times = self.serve(std::slice::from_ref(case), None)[0];
+            Times { first: waited + times.first, end: waited + times.end, ..times }
+        };
+        cases.iter().map(one).collect()
+    }
+
+    /// Sends these cases at once (an urgent one may follow after so many lines) and waits for all of them.
+    fn serve(&mut self, cases: &[(&str, Case, u8)], late: Option<(usize, (&str, Case, u8))>) -> Vec<Times> {
+        let mut began: BTreeMap<RequestId, (usize, Instant, Times)> = BTreeMap::new();
+        let mut send = |worker: &mut Self, nth: usize, (department, case, class): &(&str, Case, u8)| {
+            let job = RequestId(uuid::Uuid::new_v4());
+            began.insert(job, (nth, Instant::now(), Times::default()));
+            let department = Department::new(department).expect("a code");
+            let (class, case) = (*class, case.clone());
+            let fill =
+                FillOrder { job, department, lang: Lang::Zh, class, deadline_ms: 600_000, questions: vec![], case };
+            worker.order(&Order::Fill(Box::new(fill)));
+            job
+        };
+        let mut left = cases.len();
+        for (nth, case) in cases.iter().enumerate() {
+            send(self, nth, case);
+        }
+        let (mut late, mut lines_heard, mut reports) = (late, 0, Vec::new());
+        while left > 0 {
+            let report = self.report();
+            if let Some((after, case)) = &late
+                && lines_heard >= *after
+            {
+                send(self, cases.len(), case);
+                left += 1;
+                late = None;
+            }
+            lines_heard += usize::from(matches!(report, Report::Section { .. }));
+            left -= usize::from(matches!(report, Report::Filled { .. }));
+            reports.push((Instant::now(), report));
+        }
+        for (at, report) in reports {
+            match report {
+                Report::Section { job, lines, .. } if !lines.is_empty() => {
+                    let (_, since, times) = began.get_mut(&job).expect("ours");
+                    if times.first == 0.0 {
+                        times.first = (at - *since).as_secs_f64();
+                    }
+                }
+                Report::Filled { job, stats, .. } => {
+                    let (_, since, times) = began.get_mut(&job).expect("ours");
+                    times.end = (at - *since).as_secs_f64();
+                    times.tokens = stats.tokens_written;
+                }
+                Report::Failed { fault, .. } => panic!("{fault}"),
+                _ => {}
+            }
+        }
+        let mut all: Vec<(usize, Times)> = began.into_values().map(|(nth, _, times)| (nth, times)).collect();
+        all.sort_by_key(|(nth, _)| *nth);
+        all.into_iter().map(|(_, times)| times).collect()
+    }
+}
+
+/// The daemon's binary beside this example.
+fn program() -> PathBuf {
+    let own = std::env::current_exe().expect("a path");
+    own.parent().and_then(Path::parent).expect("two folders up").join("consultd")
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_owned()
+}
+
+fn order() -> LlamaOrder {
+    let model =
+        std::env::var_os("CONSULTD_DEMO_MODEL").map(PathBuf::from).expect("CONSULTD_DEMO_MODEL names the model");
+    let adapters = DEPARTMENTS.map(|department| {
+        let path = root().join("adapters/demo").join(department).join("adapter.gguf");
+        let sha256 = file_sha256(&path).expect("the demo adapter is there");
+        AdapterFile { department: Department::new(department).expect("a code"), path, sha256 }
+    });
+    LlamaOrder {
+        model_sha256: file_sha256(&model).expect("reads"),
+        model,
+        prompt_format: PromptFormat::Plain,
+        adapters: adapters.to_vec(),
+        context_tokens: 8192,
+        contexts_max: 3,
+        jobs_max: 8,
+        branches: Branching::CausesFirst,
+        residency: Residency::Contexts,
+        memory_mb_max: None,
+        threads: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+        nice: 0,
+        gpu_layers: 999,
+        devices: Vec::new(),
+    }
+}
+
+fn cases(department: &str) -> Vec<Case> {
+    let file = root().join("adapters/demo/data").join(format!("{department}.jsonl"));
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let case = |line: &str| {
+        let sample: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        serde_json::from_value(sample["case"].clone()).expect("a case")
+    };
+    text.lines().map(case).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn main() {
+    let runs: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(3);
+    let only = std::env::args().nth(2);
+    let configurations: Vec<(&str, LlamaOrder)> = vec![
+        ("as shipped", order()),
+        ("all at once", LlamaOrder { branches: Branching::AllAtOnce, ..order() }),
+        ("in sequence", LlamaOrder { branches: Branching::Sequential, ..order() }),
+        ("epochs", LlamaOrder { residency: Residency::Epochs, ..order() }),
+        (ONE_BY_ONE, order()),
+        ("one context, cold", LlamaOrder { contexts_max: 1, ..order() }),
+    ];
+    let chosen = |name: &&str| only.as_ref().is_none_or(|only| only.split(',').any(|word| name.contains(word)));
+    let configurations: Vec<_> = configurations.into_iter().filter(|(name, _)| chosen(name)).collect();
+    let pool: Vec<Vec<Case>> = DEPARTMENTS.iter().map(|d| cases(d)).collect();
+    let pick = |department: usize, nth: usize| {
+        let cases = &pool[department];
+        (DEPARTMENTS[department], cases[nth % cases.len()].clone(), 2)
+    };
+    let mut workers: Vec<Worker> = configurations.iter().map(|(_, order)| Worker::open(order.clone())).collect();
+    for worker in &mut workers {
+        (0..3).for_each(|department| drop(worker.serve(&[pick(department, 80)], None)));
+    }
+    let mut figures: BTreeMap<(usize, &str), Vec<f64>> = BTreeMap::new();
+    for run in 0..runs {
+        for (at, worker) in workers.iter_mut().enumerate() {
+            let together = |worker: &mut Worker, cases: &[(&str, Case, u8)]| match configurations[at].0 {
+                ONE_BY_ONE => worker.serve_one_by_one(cases),
+                _ => worker.serve(cases, None),
+            };
+            let n = run * 7;
+            let mut note = |what, value| figures.entry((at, what)).or_default().push(value);
+            let one: Vec<Times> = (0..3).map(|i| worker.serve(&[pick(0, n + i)], None)[0]).collect();
+            note("1 one tablet, warm: to the end, s", median(one.iter().map(|t| t.end).collect()));
+            note("2 one tablet, warm: first line, s", median(one.iter().map(|t| t.first).collect()));
+            note("3 one tablet: tokens/s", median(one.iter().map(|t| f64::from(t.tokens) / t.end).collect()));
+            let switched: Vec<Times> = (0..6).map(|i| worker.serve(&[pick(i % 3, n + i)], None)[0]).collect();
+            note("4 department changes: to the end, s", median(switched.iter().map(|t| t.end).collect()));
+            let mixed: Vec<_> = (0..9).map(|i| pick(i % 3, n + i)).collect();
+            let mixed = together(worker, &mixed);
+            let last = mixed.iter().map(|t| t.end).fold(0.0, f64::max);
+            note("5 nine tablets, three departments: last end, s", last);
+            note("6 same: worst first line, s", mixed.iter().map(|t| t.first).fold(0.0, f64::max));
+            note("7 same: tokens/s", mixed.iter().map(|t| f64::from(t.tokens)).sum::<f64>() / last);
+            let many: Vec<_> = (0..8).map(|i| pick(0, n + i)).collect();
+            let many = together(worker, &many);
+            let last = many.iter().map(|t| t.end).fold(0.0, f64::max);
+            note("8 eight tablets, one department: last end, s", last);
+            note("9 same: tokens/s", many.iter().map(|t| f64::from(t.tokens)).sum::<f64>() / last);
+            let routine: Vec<_> = (0..8).map(|i| pick(i % 2, n + i)).collect();
+            let (department, case, _) = pick(2, n + 3);
+            let urgent = *worker.serve(&routine, Some((3, (department, case.clone(), 0)))).last().expect("urgent");
+            let idle = worker.serve(&[(department, case, 0)], None)[0];
+            note("A urgent among eight: first line, s", urgent.first);
+            note("B urgent: first line against an idle box", urgent.first / idle.first);
+        }
+        eprintln!("run {} of {runs}", run + 1);
+    }
+    let names: Vec<&str> = configurations.iter().map(|(name, _)| *name).collect();
+    println!("| | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len()));
+    let mut rows: Vec<&str> = figures.keys().map(|(_, what)| *what).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    for what in rows {
+        let values: Vec<f64> = (0..names.len()).map(|at| median(figures[&(at, what)].clone())).collect();
+        let cells: Vec<String> = values.iter().map(|v| format!("{v:.2} ({:.2} ×)", v / values[0])).collect();
+        println!("| {} | {} |", &what[2..], cells.join(" | "));
+    }
+}
