@@ -50,7 +50,26 @@ pub fn run(stdin: Stdin, mut out: impl Write) -> Result<(), FrameError> {
 }
 
 #[cfg(feature = "llama")]
+fn stand_back(order: &LlamaOrder) {
+    use rustix::process::{Resource, Rlimit, nice, setrlimit};
+    // Neither is a reason not to serve: a sandbox may forbid both, and then it has limits of its own.
+    if nice(order.nice).is_err() {
+        eprintln!("worker: cannot lower its own priority");
+    }
+    // What is allocated, not what is mapped: the model's file is shared with the page cache. An allocation over it
+    // fails, llama.cpp ends the process, and the daemon starts one that asks for less.
+    // A driver maps what it likes, and on a GPU the memory is not counted here anyway.
+    if let Some(mb) = order.memory_mb_max.filter(|_| order.gpu_layers == 0 || cfg!(not(feature = "cuda"))) {
+        let limit = Some(mb << 20);
+        if setrlimit(Resource::Data, Rlimit { current: limit, maximum: limit }).is_err() {
+            eprintln!("worker: cannot limit its own memory");
+        }
+    }
+}
+
+#[cfg(feature = "llama")]
 fn serve_llama(order: &LlamaOrder, orders: &Receiver<Order>, out: &mut dyn Write) -> Result<(), FrameError> {
+    stand_back(order);
     let served = crate::llama::with_engine(order, |engine, ready| {
         frame::write(out, &Report::Ready(ready))?;
         serve(engine, orders, &mut *out)

@@ -79,6 +79,7 @@ pub(super) struct Seat<'m> {
     format: PromptFormat,
     branching: Branching,
     chunk: usize,
+    on_gpu: bool,
     cells: u32,
     /// Adapters that this seat serves: one, or all.
     pub(super) groups: Vec<usize>,
@@ -150,6 +151,7 @@ impl<'m> Seat<'m> {
             format: order.prompt_format,
             branching: order.branches,
             chunk,
+            on_gpu,
             cells: order.context_tokens,
             groups,
             set: None,
@@ -334,6 +336,11 @@ impl<'m> Seat<'m> {
         let mut rows = Vec::new();
         let mut theirs: Vec<(usize, &mut Job)> = self.jobs.iter_mut().enumerate().collect();
         theirs.retain(|(_, job)| job.group == flow.group && job.order.class <= flow.class);
+        // On a GPU a larger batch costs little. On a CPU each token costs, and a doctor who sees nothing yet goes first.
+        // New forms come only in the place of ended ones, so this ends.
+        if !self.on_gpu && theirs.iter().any(|(_, job)| !job.heard) {
+            theirs.retain(|(_, job)| !job.heard);
+        }
         for (at, job) in &mut theirs {
             for (nth, branch) in job.branches.iter_mut().enumerate().filter(|(_, b)| b.writes()) {
                 rows.push(Row { job: *at, branch: nth, row: self.batch.n_tokens() });
