@@ -13,6 +13,7 @@
 pub mod fingerprint;
 pub mod form;
 pub mod frame;
+pub mod gguf;
 #[cfg(feature = "llama")]
 mod llama;
 pub mod prompt;
