@@ -29,7 +29,7 @@ demo: build model
 
 test: setup lint test-fast model
 	$(CARGO) test $(LOCKED) -p engine --features $(FEATURES)
-	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test worker
+	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test worker --test plan
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
 
 test-fast: setup

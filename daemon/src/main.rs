@@ -2,6 +2,7 @@
 
 mod ask;
 mod broker;
+mod plan;
 mod run;
 mod settings;
 mod shelf;
@@ -38,6 +39,9 @@ enum Command {
     },
     /// Asks a running box, as a tablet would, and prints what it says.
     Ask(ask::Ask),
+    Plan(plan::Plan),
+    /// Prints the processors that llama.cpp finds here: their names for the settings, and their memory.
+    Devices,
     /// The engine's own process; the daemon starts it.
     #[command(hide = true)]
     Worker,
@@ -48,6 +52,8 @@ fn main() -> ExitCode {
         Command::Run { config } => start::main(&config),
         Command::Check { config } => start::check(&config),
         Command::Ask(ask) => ask.main(),
+        Command::Plan(plan) => plan.main(),
+        Command::Devices => plan::devices(),
         Command::Worker => worker::main(),
     };
     exit.into()

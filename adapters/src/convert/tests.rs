@@ -1,6 +1,7 @@
 //! Tiny PEFT folders, converted and read back.
 
 use super::*;
+use engine::gguf::{Header, Value as Entry};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -87,32 +88,27 @@ fn store(path: &Path, bytes: &[u8]) {
 struct Gguf {
     converted: Converted,
     bytes: Vec<u8>,
-    entries: Vec<(String, String)>,
+    entries: Vec<(String, Entry)>,
     tensors: Vec<(String, [u64; 2], Vec<f32>)>,
 }
 
 impl Gguf {
     fn read(path: &Path, converted: Converted) -> Self {
         let bytes = std::fs::read(path).expect("the converted file");
-        let mut rest = &bytes[..];
-        assert_eq!(take(&mut rest, 4), b"GGUF");
-        assert_eq!(u32_of(&mut rest), 3);
-        let (tensor_count, entry_count) = (u64_of(&mut rest), u64_of(&mut rest));
-        let entries = (0..entry_count).map(|_| (text_of(&mut rest), value_of(&mut rest))).collect();
-        let heads: Vec<_> = (0..tensor_count).map(|_| tensor_head_of(&mut rest)).collect();
-        let data_start = (bytes.len() - rest.len()).next_multiple_of(32);
-        let mut next_offset = 0;
+        let header = Header::read(path).expect("a whole GGUF file");
+        let mut end = header.data_start;
         let mut tensors = Vec::new();
-        for (name, ne, offset) in heads {
-            assert_eq!(offset, next_offset, "llama.cpp wants {name} directly behind the one before");
-            let len = (ne[0] * ne[1]) as usize;
-            let data = &bytes[data_start + offset as usize..][..len * 2];
+        for tensor in header.tensors {
+            let ne: [u64; 2] = tensor.dimensions.try_into().expect("a matrix");
+            assert_eq!(tensor.kind, 1, "F16");
+            let at = header.data_start + tensor.offset;
+            let data = &bytes[at as usize..][..tensor.bytes as usize];
             let values = data.chunks(2).map(|two| f16::from_le_bytes([two[0], two[1]]).to_f32()).collect();
-            tensors.push((name, ne, values));
-            next_offset = (offset + len as u64 * 2).next_multiple_of(32);
+            tensors.push((tensor.name, ne, values));
+            end = (at + tensor.bytes).next_multiple_of(32);
         }
-        assert_eq!(bytes.len(), data_start + next_offset as usize, "the last tensor is padded, nothing follows");
-        Self { converted, bytes, entries, tensors }
+        assert_eq!(bytes.len() as u64, end, "the last tensor is padded, nothing follows");
+        Self { converted, bytes, entries: header.entries, tensors }
     }
 
     fn tensor(&self, name: &str) -> (&[u64; 2], &[f32]) {
@@ -125,49 +121,17 @@ impl Gguf {
     }
 }
 
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> &'a [u8] {
-    rest.split_off(..len).expect("the file goes on")
-}
-
-fn u32_of(rest: &mut &[u8]) -> u32 {
-    u32::from_le_bytes(take(rest, 4).try_into().expect("four bytes"))
-}
-
-fn u64_of(rest: &mut &[u8]) -> u64 {
-    u64::from_le_bytes(take(rest, 8).try_into().expect("eight bytes"))
-}
-
-fn text_of(rest: &mut &[u8]) -> String {
-    let len = u64_of(rest) as usize;
-    String::from_utf8(take(rest, len).to_vec()).expect("UTF-8")
-}
-
-fn value_of(rest: &mut &[u8]) -> String {
-    match u32_of(rest) {
-        6 => f32::from_bits(u32_of(rest)).to_string(),
-        8 => text_of(rest),
-        other => panic!("entry of type {other}"),
-    }
-}
-
-fn tensor_head_of(rest: &mut &[u8]) -> (String, [u64; 2], u64) {
-    let name = text_of(rest);
-    assert_eq!(u32_of(rest), 2, "dimensions");
-    let ne = [u64_of(rest), u64_of(rest)];
-    assert_eq!(u32_of(rest), 1, "F16");
-    (name, ne, u64_of(rest))
-}
-
 #[test]
 fn names_shapes_values_and_entries_arrive() {
     let gguf = Peft::tiny().convert(GEMMA, None).expect("a conversion");
+    let text = |words: &str| Entry::Text(words.to_owned());
     let expected = [
-        ("general.architecture", "gemma3"),
-        ("general.type", "adapter"),
-        ("adapter.type", "lora"),
-        ("adapter.lora.alpha", "16"),
+        ("general.architecture", text("gemma3")),
+        ("general.type", text("adapter")),
+        ("adapter.type", text("lora")),
+        ("adapter.lora.alpha", Entry::Float(16.0)),
     ];
-    assert_eq!(gguf.entries, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    assert_eq!(gguf.entries, expected.map(|(key, value)| (key.to_owned(), value)));
     let names = [
         "blk.0.attn_q.weight.lora_a",
         "blk.0.attn_q.weight.lora_b",

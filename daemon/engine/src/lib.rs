@@ -13,14 +13,24 @@
 pub mod fingerprint;
 pub mod form;
 pub mod frame;
+pub mod gguf;
 #[cfg(feature = "llama")]
 mod llama;
+pub mod memory;
 pub mod prompt;
 pub mod protocol;
 #[cfg_attr(not(feature = "llama"), allow(dead_code))] // only llama.cpp has something to schedule
 mod schedule;
 mod scripted;
 pub mod worker;
+
+/// The processors that llama.cpp finds on this machine. An error when this build has no llama.cpp.
+pub fn devices() -> Result<Vec<protocol::Device>, String> {
+    #[cfg(feature = "llama")]
+    return Ok(llama::devices());
+    #[cfg(not(feature = "llama"))]
+    Err("this consultd was built without llama.cpp (feature `llama`)".to_owned())
+}
 
 /// An error with its causes, on one line: said once, where the error ends its journey.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -118,7 +118,7 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
     Ok(serve(&mut engine, ready))
 }
 
-fn devices() -> Vec<Device> {
+pub(crate) fn devices() -> Vec<Device> {
     let all = llama_cpp_2::list_llama_ggml_backend_devices().into_iter();
     all.map(|d| Device { name: d.name, description: d.description, memory_bytes: d.memory_total as u64 }).collect()
 }
