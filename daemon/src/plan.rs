@@ -37,7 +37,7 @@ pub struct Plan {
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(0..=65_536))]
     adapter_mb: u64,
     /// KV cells of one context [default: 8192].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1280..=131_072))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1920..=131_072))]
     context_tokens: Option<u32>,
     /// Contexts kept at a time [default: 8].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]

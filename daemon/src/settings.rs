@@ -117,7 +117,7 @@ fn engine(s: &mut Section) -> Option<EngineSettings> {
                 model: PathBuf::new(),
                 model_sha256,
                 prompt_format: s.value("prompt_format", "plain, chat_ml, gemma or llama3").unwrap_or_default(),
-                context_tokens: s.number("context_tokens", 8192, 1280..=131_072) as u32,
+                context_tokens: s.number("context_tokens", 8192, 1920..=131_072) as u32,
                 contexts_max: s.number("contexts_max", 8, 1..=64) as usize,
                 jobs_max: s.number("jobs_max", 8, 1..=JOBS_MAX as u64) as usize,
                 branches: s.value("branches", "causes_first, all_at_once or sequential").unwrap_or_default(),

@@ -14,7 +14,8 @@ mod logits;
 mod seat;
 
 use crate::{
-    file_sha256,
+    file_sha256, gguf,
+    memory::{self, Shape},
     protocol::*,
     schedule::{Schedule, Want},
     worker::Engine,
@@ -22,6 +23,7 @@ use crate::{
 use contract::ids::{Lang, RequestId};
 use job::due;
 use llama_cpp_2::{
+    LlamaBackendDevice, LlamaBackendDeviceType,
     llama_backend::LlamaBackend,
     model::{LlamaLoraAdapter, LlamaModel, params::LlamaModelParams},
 };
@@ -46,10 +48,26 @@ pub(crate) enum Unfit {
     NotDense { path: PathBuf },
     #[error("llama.cpp does not load the adapter {path}: it does not fit this model, or is damaged")]
     Adapter { path: PathBuf, source: llama_cpp_2::LlamaLoraAdapterInitError },
-    #[error("no memory for a context")]
+    #[error("{path}: not a model")]
+    Header { path: PathBuf, source: gguf::GgufError },
+    #[error("{path}")]
+    Facts { path: PathBuf, source: memory::NotAModel },
+    #[error("not enough memory")]
+    Short(#[source] memory::Short),
+    #[error("no memory for a context, although it should have fitted")]
     Context,
-    #[error("context_tokens is {context_tokens}, the form alone needs {needed}")]
+    #[error("context_tokens is {context_tokens}; instructions, a short case and its form need {needed}")]
     ContextTooSmall { context_tokens: u32, needed: u32 },
+    #[error("there is no device {wanted}; there are: {found}")]
+    NoDevice { wanted: String, found: String },
+}
+
+impl Unfit {
+    /// Fewer contexts, or less of the model on the GPU, would help.
+    pub(crate) fn short_of_memory(&self) -> bool {
+        // The file is whole and of its hash when llama.cpp gets it, so what then fails is most often an allocation.
+        matches!(self, Self::Short(_) | Self::Context | Self::Model { .. })
+    }
 }
 
 /// The class of a case that can wait.
@@ -57,20 +75,18 @@ const ROUTINE: u8 = 2;
 
 /// Loads everything, then lends the engine to `serve`; model and contexts end with it.
 pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Engine, Ready) -> R) -> Result<R, Unfit> {
-    let one_context = match order.residency {
-        Residency::Contexts => 1,
-        Residency::Epochs => order.adapters.len(),
-    };
-    let needed = seat::cells_needed(one_context);
-    if order.context_tokens < needed {
-        return Err(Unfit::ContextTooSmall { context_tokens: order.context_tokens, needed });
-    }
     verify(&order.model, &order.model_sha256)?;
     let mut backend = LlamaBackend::init().map_err(Unfit::Backend)?;
     if std::env::var_os("CONSULTD_LLAMA_LOG").is_none() {
         backend.void_logs(); // hundreds of lines per start; the variable brings them back on stderr
     }
     let params = LlamaModelParams::default().with_n_gpu_layers(order.gpu_layers);
+    let (params, on_gpu) = on_devices(order, params)?;
+    let shape = Shape::of(order, on_gpu);
+    if order.context_tokens < shape.cells_min() {
+        return Err(Unfit::ContextTooSmall { context_tokens: order.context_tokens, needed: shape.cells_min() });
+    }
+    let (need, contexts) = plan(order, &shape)?;
     let path = &order.model;
     let mut model = LlamaModel::load_from_file(&backend, path, &params)
         .map_err(|source| Unfit::Model { path: path.clone(), source })?;
@@ -86,15 +102,14 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
             Err(fault) => refused.push(Refused { department, reason: crate::chain(&fault) }),
         }
     }
-    let on_gpu = order.gpu_layers > 0 && backend.supports_gpu_offload();
     let ready = Ready {
         devices: devices(),
         model_params: model.n_params(),
         model_bytes: model.size(),
         layers: model.n_layer(),
-        layers_offloaded: if on_gpu { order.gpu_layers.min(model.n_layer()) } else { 0 },
-        contexts: 0,
-        memory_bytes: 0,
+        layers_offloaded: shape.gpu_layers.min(model.n_layer()),
+        contexts,
+        memory_bytes: need.total(contexts).total(),
         refused,
     };
     let quantum = if order.residency == Residency::Epochs { QUANTUM_EPOCH } else { QUANTUM };
@@ -102,10 +117,10 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         order,
         backend: &backend,
         model: &model,
-        on_gpu,
+        shape,
         groups,
         seats: Vec::new(),
-        contexts_max: order.contexts_max.max(1),
+        contexts_max: contexts as usize,
         clock: 0,
         waiting: Vec::new(),
         schedule: Schedule::new(quantum.as_micros() as u64),
@@ -116,6 +131,49 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         engine.seat(0, ROUTINE).map_err(|_| Unfit::Context)?;
     }
     Ok(serve(&mut engine, ready))
+}
+
+/// The devices of the settings, and whether one of them is a GPU that is to be used.
+fn on_devices(order: &LlamaOrder, params: LlamaModelParams) -> Result<(LlamaModelParams, bool), Unfit> {
+    let found = llama_cpp_2::list_llama_ggml_backend_devices();
+    let is_gpu = |device: &&LlamaBackendDevice| {
+        matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
+    };
+    if order.devices.is_empty() {
+        return Ok((params, order.gpu_layers > 0 && found.iter().any(|device| is_gpu(&device))));
+    }
+    let by_name = |name: &String| {
+        found.iter().find(|device| device.name == *name).ok_or_else(|| Unfit::NoDevice {
+            wanted: name.clone(),
+            found: found.iter().map(|device| device.name.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    };
+    let chosen = order.devices.iter().map(by_name).collect::<Result<Vec<_>, _>>()?;
+    // The CPU is always there and is not to be named to llama.cpp; an empty list means "no GPU" to it.
+    let gpus: Vec<usize> = chosen.iter().filter(|device| is_gpu(device)).map(|device| device.index).collect();
+    Ok((params.with_devices(&gpus).map_err(Unfit::Backend)?, order.gpu_layers > 0 && !gpus.is_empty()))
+}
+
+/// What all this will take, told on stderr; how many contexts fit. Refused before anything is loaded.
+fn plan(order: &LlamaOrder, shape: &Shape) -> Result<(memory::Need, u32), Unfit> {
+    let path = || order.model.clone();
+    let header = gguf::Header::read(&order.model).map_err(|source| Unfit::Header { path: path(), source })?;
+    let facts = memory::Facts::of(&header).map_err(|source| Unfit::Facts { path: path(), source })?;
+    // An adapter that cannot be read is refused by name later, and takes nothing.
+    let size = |file: &AdapterFile| std::fs::metadata(&file.path).map_or(0, |meta| meta.len());
+    let need = memory::need(&facts, shape, &order.adapters.iter().map(size).collect::<Vec<_>>());
+    let machine = || memory::machine_memory().map_or(u64::MAX, memory::default_budget);
+    let budget = order.memory_mb_max.map_or_else(machine, |mb| mb << 20);
+    let contexts = need.contexts_that_fit(budget, shape.contexts()).map_err(Unfit::Short)?;
+    eprint!("worker: memory\n{}", memory::Table { need: &need, contexts });
+    if contexts < shape.contexts() {
+        let advice = memory::or(&need.advice(budget, shape.contexts()));
+        eprintln!(
+            "worker: {contexts} of {} contexts fit; departments will make room for each other. For all: {advice}",
+            shape.contexts()
+        );
+    }
+    Ok((need, contexts))
 }
 
 pub(crate) fn devices() -> Vec<Device> {
@@ -142,7 +200,7 @@ struct Llama<'m> {
     order: &'m LlamaOrder,
     backend: &'m LlamaBackend,
     model: &'m LlamaModel,
-    on_gpu: bool,
+    shape: Shape,
     groups: Vec<Group>,
     /// Contexts that are alive, with the moment of their last use; at most `contexts_max`.
     seats: Vec<(u64, Seat<'m>)>,
@@ -183,7 +241,7 @@ impl<'m> Llama<'m> {
             Residency::Contexts => vec![group],
             Residency::Epochs => (0..self.groups.len()).collect(),
         };
-        let seat = Seat::new(self.order, self.backend, self.model, groups, self.on_gpu);
+        let seat = Seat::new(self.order, self.backend, self.model, groups, &self.shape);
         self.seats.push((self.clock, seat.map_err(|_| FillFault::NoContext)?));
         Ok(Some(self.seats.len() - 1))
     }

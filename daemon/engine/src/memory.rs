@@ -31,14 +31,19 @@ use std::fmt;
 
 /// Forms beside `jobs_max` that may be open: two urgent ones.
 const JOBS_URGENT: u32 = 2;
-/// Sequences for the options of a question, and cells for one question.
+/// Sequences for the options of a question: one for each department, at most so many. Each costs a row of logits.
 const OPTIONS_MAX: u32 = 24;
-const CELLS_QUESTION: u32 = 128;
-/// Cells of a full form, of a parked prefix, and the least for a case.
-const CELLS_FORM: u32 = 768;
-const CELLS_PARKED: u32 = 256;
+/// The least: a question without departments has three options.
+const OPTIONS_MIN: u32 = 3;
+/// KV cells that a full form can take: its bounds' sum with headers, rounded up.
+pub(crate) const CELLS_FORM: u32 = 768;
+/// Cells for the options of a question, which are gone again after one step.
+pub(crate) const CELLS_QUESTION: u32 = 128;
+/// Cells kept for a department's instructions: twice what they take in the tokenisers that we know.
+pub(crate) const CELLS_PARKED: u32 = 256;
+/// The least that must be left for a case.
 const CELLS_CASE_MIN: u32 = 512;
-/// Tokens of one step: as many as take a moment.
+/// Tokens evaluated between two looks at the inbox: what a cancelled or an urgent case waits for at most.
 const CHUNK_CPU: u32 = 128;
 const CHUNK_GPU: u32 = 512;
 /// llama.cpp rounds contexts up to this many cells.
@@ -125,10 +130,15 @@ impl Shape {
     /// What llama.cpp is asked for.
     pub fn context(&self) -> Context {
         let of_form = 1 + BRANCHES.len() as u32;
-        let jobs = self.jobs.clamp(1, JOBS_MAX as u32) + JOBS_URGENT;
-        let sequences = 2 * self.groups() + of_form * jobs + OPTIONS_MAX;
+        let options = self.departments.clamp(OPTIONS_MIN, OPTIONS_MAX);
+        let sequences = 2 * self.groups() + of_form * self.jobs_open() + options;
         let chunk = if self.gpu_layers > 0 { CHUNK_GPU } else { CHUNK_CPU }.max(sequences);
         Context { cells: self.cells, chunk, outputs_max: chunk, sequences }
+    }
+
+    /// Forms that may be open at a time, urgent ones included.
+    pub(crate) fn jobs_open(&self) -> u32 {
+        self.jobs.clamp(1, JOBS_MAX as u32) + JOBS_URGENT
     }
 
     /// Cells without which a context would be of no use: instructions in two languages, a form and a short case.

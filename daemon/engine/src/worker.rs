@@ -76,7 +76,10 @@ fn serve_llama(order: &LlamaOrder, orders: &Receiver<Order>, out: &mut dyn Write
     });
     match served {
         Ok(result) => result,
-        Err(unfit) => frame::write(out, &Report::Unfit { reason: crate::chain(&unfit), short_of_memory: false }),
+        Err(unfit) => {
+            let short_of_memory = unfit.short_of_memory();
+            frame::write(out, &Report::Unfit { reason: crate::chain(&unfit), short_of_memory })
+        }
     }
 }
 

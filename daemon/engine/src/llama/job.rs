@@ -12,6 +12,7 @@
 use super::branch::Branch;
 use crate::{
     form::{BRANCHES, FIRST},
+    memory::CELLS_QUESTION,
     prompt,
     protocol::*,
 };
@@ -21,12 +22,6 @@ use std::time::{Duration, Instant};
 
 /// Sequences of one form: its own, and one for each section behind the causes.
 pub(super) const SEQUENCES: usize = 1 + BRANCHES.len();
-
-/// KV cells that a full form can take: its bounds' sum with headers, rounded up.
-pub(super) const CELLS_FORM: u32 = 768;
-
-/// Cells for the options of one question, which are gone again after one step.
-pub(super) const CELLS_QUESTIONS: u32 = 128;
 
 pub(super) struct Job {
     pub(super) order: FillOrder,
@@ -55,7 +50,7 @@ impl Job {
     /// Cells that it takes or may still come to take: nothing is begun that could run out of them.
     pub(super) fn cells(&self) -> u32 {
         let open = self.branches.iter().map(|branch| branch.section).chain(self.to_come.iter().copied());
-        let asked = if self.order.questions.is_empty() { 0 } else { CELLS_QUESTIONS };
+        let asked = if self.order.questions.is_empty() { 0 } else { CELLS_QUESTION };
         self.stats.tokens_read + self.closed + open.map(full).sum::<usize>() as u32 + asked
     }
 
@@ -125,6 +120,7 @@ pub(super) fn body_text(branch: &Branch) -> prompt::Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::CELLS_FORM;
 
     #[test]
     fn a_full_form_fits_the_cells_kept_for_it() {

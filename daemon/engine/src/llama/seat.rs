@@ -13,11 +13,12 @@
 
 use super::{
     branch::Branch,
-    job::{self, CELLS_FORM, CELLS_QUESTIONS, Job, SEQUENCES},
+    job::{self, Job, SEQUENCES},
     logits,
 };
 use crate::{
     form::FIRST,
+    memory::{CELLS_FORM, CELLS_PARKED, CELLS_QUESTION, Context, Shape},
     prompt::{self, PromptFormat, Segment},
     protocol::*,
     schedule::Flow,
@@ -34,17 +35,6 @@ use llama_cpp_2::{
     token::LlamaToken,
 };
 use std::{num::NonZeroU32, time::Instant};
-
-/// The least that must be left for parked prefixes and a case.
-const CELLS_CASE_MIN: u32 = 512;
-/// Cells kept for a parked prefix: twice what instructions take in the tokenisers that we know.
-const CELLS_PARKED: u32 = 256;
-/// Tokens evaluated between two looks at the inbox: what a cancelled or an urgent case waits for at most.
-/// On a GPU a chunk of 512 takes no longer than one of 128 on two cores.
-const CHUNK_CPU: usize = 128;
-const CHUNK_GPU: usize = 512;
-/// Options of a question that are scored in one pass, a sequence each.
-pub(super) const OPTIONS_MAX: usize = 24;
 
 /// What KV is a function of, besides its tokens. Base, KV type, scale (always 1) and prompt format do not change
 /// in a worker's life, and no KV outlives the worker; what is left is the adapter, by its place in the order.
@@ -98,42 +88,20 @@ thread_local! {
     pub(super) static SEEN: std::cell::RefCell<Vec<(RequestId, Section, u64)>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Sequences that llama.cpp must provide.
-pub(super) fn sequences(order: &LlamaOrder, groups: usize) -> u32 {
-    (2 * groups + SEQUENCES * jobs_of(order) + OPTIONS_MAX) as u32
-}
-
-/// Forms that may be open at a time: two urgent ones on top of the rest.
-fn jobs_of(order: &LlamaOrder) -> usize {
-    order.jobs_max.clamp(1, JOBS_MAX) + 2
-}
-
-/// Cells without which a context of so many departments would be of no use.
-pub(super) fn cells_needed(groups: usize) -> u32 {
-    CELLS_FORM + CELLS_QUESTIONS + 2 * groups as u32 * CELLS_PARKED + CELLS_CASE_MIN
-}
-
-/// Tokens of a step at most.
-pub(super) fn chunk(order: &LlamaOrder, on_gpu: bool) -> usize {
-    let chunk = if on_gpu { CHUNK_GPU } else { CHUNK_CPU };
-    chunk.max(SEQUENCES * jobs_of(order)) // every branch must find a place in each step
-}
-
 impl<'m> Seat<'m> {
     pub(super) fn new(
         order: &LlamaOrder,
         backend: &LlamaBackend,
         model: &'m LlamaModel,
         groups: Vec<usize>,
-        on_gpu: bool,
+        shape: &Shape,
     ) -> Result<Self, llama_cpp_2::LlamaContextLoadError> {
         let threads = i32::try_from(order.threads).unwrap_or(1).max(1);
-        let sequences = sequences(order, groups.len());
-        let chunk = chunk(order, on_gpu);
+        let Context { chunk, sequences, .. } = shape.context();
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(order.context_tokens))
-            .with_n_batch(chunk as u32)
-            .with_n_ubatch(chunk as u32)
+            .with_n_batch(chunk)
+            .with_n_ubatch(chunk)
             .with_n_seq_max(sequences)
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
@@ -143,7 +111,8 @@ impl<'m> Seat<'m> {
             .with_swa_full(true);
         let context = model.new_context(backend, params)?;
         let parked = 2 * groups.len() as i32;
-        let spare = parked + (SEQUENCES * jobs_of(order)) as i32;
+        let spare = parked + (SEQUENCES as u32 * shape.jobs_open()) as i32;
+        let chunk = chunk as usize;
         Ok(Self {
             model,
             context,
@@ -151,7 +120,7 @@ impl<'m> Seat<'m> {
             format: order.prompt_format,
             branching: order.branches,
             chunk,
-            on_gpu,
+            on_gpu: shape.gpu_layers > 0,
             cells: order.context_tokens,
             groups,
             set: None,
@@ -177,7 +146,7 @@ impl<'m> Seat<'m> {
         arrived: Instant,
     ) -> Result<Option<FillOrder>, Failed> {
         let (case, case_cut) = self.case_tokens(&order);
-        if self.free.len() < SEQUENCES || self.cells_free() < case.len() as u32 + CELLS_FORM + CELLS_QUESTIONS {
+        if self.free.len() < SEQUENCES || self.cells_free() < case.len() as u32 + CELLS_FORM + CELLS_QUESTION {
             return Ok(Some(order));
         }
         let failed = |fault| Failed { job: order.job, fault };
@@ -466,12 +435,12 @@ impl<'m> Seat<'m> {
             given.extend(self.tokens(&[header]));
             let options: Vec<(String, Vec<LlamaToken>)> = options
                 .into_iter()
-                .take(OPTIONS_MAX)
+                .take(self.spare.len())
                 .map(|(name, text)| (name, self.tokens(&[text])))
                 .filter(|(_, tokens)| !tokens.is_empty())
                 .collect();
             let total = given.len() + options.iter().map(|(_, tokens)| tokens.len()).sum::<usize>();
-            if options.len() < 2 || given.is_empty() || total > self.chunk.min(CELLS_QUESTIONS as usize) {
+            if options.len() < 2 || given.is_empty() || total > self.chunk.min(CELLS_QUESTION as usize) {
                 continue; // nothing to choose, or too much for one pass: no score is better than half of one
             }
             let spare: Vec<i32> = self.spare[..options.len()].to_vec();
@@ -541,7 +510,7 @@ impl<'m> Seat<'m> {
         let mut tokens = self.tokens(std::slice::from_ref(text));
         let rest = self.tokens(rest);
         let parked = CELLS_PARKED * 2 * self.groups.len() as u32;
-        let taken = (CELLS_FORM + CELLS_QUESTIONS + parked) as usize + rest.len();
+        let taken = (CELLS_FORM + CELLS_QUESTION + parked) as usize + rest.len();
         let room = (self.cells as usize).saturating_sub(taken);
         let cut = tokens.len() > room;
         tokens.truncate(room);
