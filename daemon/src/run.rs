@@ -127,6 +127,7 @@ impl Loop {
         };
         if let Some(event) = event {
             let Plan { records, effects } = step(&mut self.state, event, now(self.began));
+            records.iter().for_each(log_record);
             batch.records.extend(records);
             batch.effects.extend(effects);
         }
@@ -186,14 +187,14 @@ impl Loop {
                     self.link.publish(topic::response(&tablet), message);
                 }
             }
-            Effect::Fill { id, department, lang, case } => {
-                tracing::info!(%id, %department, "to the engine");
+            Effect::Fill { id, department, lang, class, deadline_ms, case } => {
+                tracing::info!(%id, %department, class, "to the engine");
                 self.order(Order::Fill(Box::new(FillOrder {
                     job: id,
                     department,
                     lang,
-                    class: 2,
-                    deadline_ms: 0,
+                    class,
+                    deadline_ms,
                     questions: Vec::new(),
                     case: *case,
                 })));
@@ -243,6 +244,12 @@ impl Loop {
 fn refused(tablet: contract::ids::TabletName, refusal: Refusal) -> Event {
     tracing::info!(%tablet, code = ?refusal.code, pointer = refusal.pointer, "refused a message");
     Event::Refused { tablet, refusal }
+}
+
+fn log_record(record: &Record) {
+    if let Record::Death { id } = record {
+        tracing::warn!(%id, "the worker died with this case open; if it is served again, then alone");
+    }
 }
 
 fn worker_event(news: News) -> Option<Event> {

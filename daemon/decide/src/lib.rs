@@ -16,10 +16,12 @@ mod event;
 mod forbidden;
 mod message;
 mod plan;
+mod queue;
 pub mod rules;
 mod state;
 
 pub use decide::{next, step};
 pub use event::{Digest, Event, FillFacts, FormLine, Known};
 pub use plan::{Effect, Plan, Record};
+pub use queue::{OLD_AFTER_MS, RESERVE};
 pub use state::{Config, EngineState, Job, Now, Phase, State};
