@@ -15,7 +15,7 @@ use crate::{
 use contract::{
     ids::RequestId,
     request::{Refusal, Request, parse_receipt, parse_request},
-    status::{BoxState, BoxStatus, StatusReason},
+    status::{Ambition, BoxState, BoxStatus, StatusReason},
     topic::{self, Inbound},
     words::{StatusType, V1},
 };
@@ -58,6 +58,7 @@ pub struct Loop {
     connection: u32,
     /// An adapter was left out, by the shelf or by the worker; the status says so.
     adapter_refused: bool,
+    ambition: Ambition,
 }
 
 /// What a batch of inputs has come to.
@@ -87,7 +88,7 @@ impl Loop {
             "consultd {} starts",
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused })
+        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused, ambition: Ambition::Full })
     }
 
     pub fn run(&mut self, mut inbox: Receiver<Input>) -> Result<(), StoreError> {
@@ -117,8 +118,10 @@ impl Loop {
                 Some(Event::Connected)
             }
             Input::Worker(news) => {
-                if let News::Ready(ready) = &news {
-                    self.adapter_refused |= !ready.refused.is_empty();
+                match &news {
+                    News::Ready(ready) => self.adapter_refused |= !ready.refused.is_empty(),
+                    News::Ambition(ambition) => self.ambition = *ambition,
+                    _ => {}
                 }
                 worker_event(news)
             }
@@ -213,6 +216,7 @@ impl Loop {
     }
 
     fn status(&self) -> BoxStatus {
+        let reduced = !matches!(self.ambition, Ambition::Full | Ambition::RulesOnly);
         let (state, reason) = match (self.state.engine, self.state.config.scripted) {
             (EngineState::Ready, false) => (BoxState::Online, None),
             (EngineState::Ready, true) => (BoxState::Degraded, Some(StatusReason::ScriptedEngine)),
@@ -227,14 +231,24 @@ impl Loop {
             boot: self.boot.clone(),
             connection: self.connection,
             departments: self.state.config.departments.keys().map(|d| d.to_string()).collect(),
-            reasons: reason.into_iter().chain(self.adapter_refused.then_some(StatusReason::AdapterRefused)).collect(),
+            reasons: reason
+                .into_iter()
+                .chain(self.adapter_refused.then_some(StatusReason::AdapterRefused))
+                .chain(reduced.then_some(StatusReason::EngineReduced))
+                .collect(),
+            ambition: Some(self.ambition),
         }
     }
 
     /// Says goodbye. What is unfinished is on the disk and will be taken up at the next start.
     pub fn stop(&self, runtime: &Runtime) {
         tracing::info!(unfinished = self.state.jobs.len(), "consultd stops");
-        self.link.status(&BoxStatus { state: BoxState::Stopping, reasons: Vec::new(), ..self.status() });
+        self.link.status(&BoxStatus {
+            state: BoxState::Stopping,
+            reasons: Vec::new(),
+            ambition: None,
+            ..self.status()
+        });
         self.link.disconnect();
         // The link writes in its own time; a moment is enough for a status, and nothing is lost without it.
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(200)).await });
@@ -262,6 +276,8 @@ fn worker_event(news: News) -> Option<Event> {
             Event::Engine(EngineState::Ready)
         }
         News::Unfit => Event::Engine(EngineState::Unfit),
+        News::Replaced => Event::Engine(EngineState::Restarting),
+        News::Ambition(_) => return None, // the news that it belongs to follows
         News::Died => Event::WorkerDied,
         News::Report(report) => return report_event(report),
     })

@@ -9,6 +9,7 @@
 //! Pure: no clock, no file, no waiting. The hands (`consultd`) carry plans out and report back as events.
 #![forbid(unsafe_code)]
 
+pub mod ambition;
 pub mod answer;
 mod decide;
 mod department;
