@@ -19,7 +19,7 @@ use contract::{
     topic::{self, Inbound},
     words::{StatusType, V1},
 };
-use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
+use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, step};
 use engine::protocol::{FillOrder, Order, Report};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
@@ -285,9 +285,9 @@ fn worker_event(news: News) -> Option<Event> {
 
 fn report_event(report: Report) -> Option<Event> {
     match report {
-        Report::Section { job, section, lines, .. } => {
+        Report::Section { job, section, lines, complete } => {
             let lines = lines.into_iter().map(|l| FormLine { text: l.text, logprob: l.logprob }).collect();
-            Some(Event::Section { job, section, lines })
+            Some(Event::Section { job, section, written: Written { lines, complete } })
         }
         Report::Filled { job, stats, .. } => {
             log_filled(job, &stats);

@@ -253,7 +253,7 @@ pub enum Degraded {
     EngineCrashed,
     /// The deadline came first.
     Deadline,
-    /// A section of the form is empty or unusable.
+    /// A section of the form is missing, unfinished or unusable. What was written of it is in the answer.
     FormIncomplete,
     /// No adapter for the department on this box.
     NoAdapter,
@@ -265,6 +265,7 @@ pub enum Degraded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Timings {
     pub queued_ms: u64,
+    /// Until the first section was finished; its lines were sent before that, as they were written.
     pub first_section_ms: Option<u64>,
     pub total_ms: u64,
     pub tokens_read: u32,

@@ -46,7 +46,7 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
         Event::Refused { tablet, refusal } => refuse(tablet, refusal),
         Event::Engine(engine) => engine_changed(state, engine),
         Event::WorkerDied => worker_died(state),
-        Event::Section { job, section, lines } => take_section(state, job, section, lines),
+        Event::Section { job, section, written } => take_section(state, job, section, written),
         Event::Filled { job, facts } => match state.jobs.get(&job) {
             Some(found) if state.running.contains(&job) => end(state, job, found, facts, [], now),
             _ => released(state, job), // answered in the meantime, by the deadline
@@ -188,13 +188,19 @@ fn released(state: &State, id: RequestId) -> Plan {
     }
 }
 
-fn take_section(state: &State, id: RequestId, section: Section, lines: Vec<FormLine>) -> Plan {
-    let Some(job) = state.jobs.get(&id).filter(|_| state.running.contains(&id)) else {
+/// Published when the tablet would see a difference: a line that the doctor may not see is none.
+fn take_section(state: &State, id: RequestId, section: Section, written: Written) -> Plan {
+    let Some(Job { tablet, phase: Phase::Running { form, .. }, .. }) = state.jobs.get(&id) else {
         return Plan::default();
     };
-    let message = message::progress(id, section, answer::visible(&lines).0);
-    let tablet = job.tablet.clone();
-    Plan::default().record(Record::Section { id, section, lines }).effect(Effect::Publish { tablet, message })
+    let shown = |written: &Written| (answer::visible(&written.lines).0, written.complete);
+    let (before, after) = (form.get(&section).map(shown).unwrap_or_default(), shown(&written));
+    let plan = Plan::default().record(Record::Section { id, section, written });
+    if after == before {
+        return plan;
+    }
+    let message = message::progress(id, section, after.0, after.1);
+    plan.effect(Effect::Publish { tablet: tablet.clone(), message })
 }
 
 fn end(

@@ -37,10 +37,11 @@ pub enum Event {
     Engine(EngineState),
     /// The worker ended, whatever it was doing.
     WorkerDied,
+    /// A section as far as it is written.
     Section {
         job: RequestId,
         section: Section,
-        lines: Vec<FormLine>,
+        written: Written,
     },
     Filled {
         job: RequestId,
@@ -69,6 +70,14 @@ pub struct Known {
 pub struct FormLine {
     pub text: String,
     pub logprob: f32,
+}
+
+/// All lines of a section so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Written {
+    pub lines: Vec<FormLine>,
+    /// No more will come.
+    pub complete: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! What we owe: records first, then effects. A plan that nobody carries out is a lost patient.
 
 use crate::{
-    event::{Digest, FormLine},
+    event::{Digest, Written},
     state::EngineState,
 };
 use contract::{
@@ -70,7 +70,7 @@ pub enum Record {
     Section {
         id: RequestId,
         section: Section,
-        lines: Vec<FormLine>,
+        written: Written,
     },
     /// The running job is waiting again.
     Interrupted {

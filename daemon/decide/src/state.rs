@@ -1,7 +1,7 @@
 //! What the box knows at this moment. [`State::apply`] is the only place that changes it.
 
 use crate::{
-    event::{Digest, FormLine},
+    event::{Digest, Written},
     plan::Record,
 };
 use contract::{
@@ -89,7 +89,7 @@ pub enum Phase {
     Running {
         began_ms: u64,
         first_section_ms: Option<u64>,
-        form: BTreeMap<Section, Vec<FormLine>>,
+        form: BTreeMap<Section, Written>,
     },
 }
 
@@ -175,12 +175,14 @@ impl State {
             Record::Released { id } => {
                 self.leaving.remove(id);
             }
-            Record::Section { id, section, lines } => {
+            Record::Section { id, section, written } => {
                 if let Some(Job { phase: Phase::Running { first_section_ms, form, .. }, accepted_ms, .. }) =
                     self.jobs.get_mut(id)
                 {
-                    first_section_ms.get_or_insert(now.mono_ms.saturating_sub(*accepted_ms));
-                    form.insert(*section, lines.clone());
+                    if written.complete {
+                        first_section_ms.get_or_insert(now.mono_ms.saturating_sub(*accepted_ms));
+                    }
+                    form.insert(*section, written.clone());
                 }
             }
             Record::Sent { id } => {

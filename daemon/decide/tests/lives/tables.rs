@@ -7,7 +7,9 @@ use contract::{
     reply::{Accepted, ErrorCode, ErrorReply, Progress, Reply, Section},
     request::{Request, parse_request},
 };
-use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, Plan, Record, State, step};
+use decide::{
+    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, Plan, Record, State, Written, step,
+};
 use serde_json::{Value, json};
 
 const DEADLINE_S: u32 = 180;
@@ -50,8 +52,12 @@ impl Clinic {
     }
 
     fn writes(&mut self, job: RequestId, section: Section, text: &str) -> Plan {
-        let lines = vec![FormLine { text: text.into(), logprob: -0.1 }];
-        self.step(Event::Section { job, section, lines })
+        self.writes_lines(job, section, &[text], true)
+    }
+
+    fn writes_lines(&mut self, job: RequestId, section: Section, lines: &[&str], complete: bool) -> Plan {
+        let lines = lines.iter().map(|text| FormLine { text: (*text).into(), logprob: -0.1 }).collect();
+        self.step(Event::Section { job, section, written: Written { lines, complete } })
     }
 
     fn fills(&mut self, job: RequestId) -> Plan {
@@ -164,6 +170,13 @@ fn what_several_take_at_a_time_is_in_the_estimate() {
     assert_eq!(eta(clinic.consults(5, GREEN, "routine")), Some(30), "one of the two ends after ten seconds");
     assert_eq!(eta(clinic.consults(6, GREEN, "routine")), Some(40));
     assert_eq!(eta(clinic.consults(7, RED, "routine")), Some(20), "danger waits for nobody");
+
+    let mut clinic = Clinic::with(2, 2);
+    let _status = clinic.ready();
+    let _begun = [clinic.consults(1, GREEN, "routine"), clinic.consults(2, GREEN, "routine")];
+    let _ended = [clinic.after(20).fills(cases::id(1)), clinic.fills(cases::id(2))];
+    let _begun = [clinic.consults(3, GREEN, "routine"), clinic.consults(4, GREEN, "routine")];
+    assert_eq!(busy(&clinic.consults(5, RED, "routine")).retry_after_s, Some(10), "one of the two ends by then");
 }
 
 #[test]
@@ -370,4 +383,51 @@ fn a_control_character_hides_no_dose() {
     let said = answer(&clinic.fills(cases::id(1)));
     assert!(said.medication_cautions.is_empty());
     assert_eq!(said.provenance.lines_dropped, 1);
+}
+
+#[test]
+fn each_line_is_shown_once_as_it_comes_and_the_end_of_a_section_is_told() {
+    let mut clinic = Clinic::new(9);
+    let job = cases::id(1);
+    let _begun = [clinic.consults(1, GREEN, "routine"), clinic.ready()];
+    let (causes, dose) = (Section::PossibleCauses, "阿莫西林：0.5g口服");
+    #[rustfmt::skip]
+    let table: [(&[&str], bool, Option<(usize, bool)>); 8] = [
+        (&[],                            false, None), // nothing to be seen yet
+        (&["足癣：痒"],                  false, Some((1, false))),
+        (&["足癣：痒"],                  false, None),
+        (&["足癣：痒", dose],            false, None), // a line that the doctor may not see is none
+        (&["足癣：痒", dose, "湿疹：痒"], false, Some((2, false))),
+        (&["足癣：痒", dose, "湿疹：痒"], true,  Some((2, true))),
+        (&["足癣：痒", dose, "湿疹：痒"], true,  None),
+        (&["足癣：痒"],                  true,  Some((1, true))),
+    ];
+    for (lines, complete, shown) in table {
+        let plan = clinic.writes_lines(job, causes, lines, complete);
+        let progress: Option<Progress> = first!(plan, Progress);
+        assert_eq!(progress.map(|p| (p.lines.len(), p.complete)), shown, "{lines:?} {complete}");
+    }
+    let progress: Option<Progress> = first!(clinic.writes_lines(job, Section::CannotExclude, &[], true), Progress);
+    assert_eq!(progress.map(|p| (p.lines.len(), p.complete)), Some((0, true)), "finished, and nothing in it");
+}
+
+#[test]
+fn what_is_written_of_a_section_is_in_the_answer_and_said_to_be_unfinished() {
+    let mut clinic = Clinic::new(9);
+    let job = cases::id(1);
+    let _begun = [clinic.consults(1, GREEN, "routine"), clinic.ready()];
+    let _all = Section::ALL.map(|section| clinic.after(1).writes(job, section, "足癣：痒"));
+    let _more = clinic.writes_lines(job, Section::PossibleCauses, &["足癣：痒", "湿疹：痒"], false);
+    let late = clinic.after(180).step(Event::Tick);
+    assert_eq!(answer(&late).provenance.degraded, [Degraded::Deadline, Degraded::FormIncomplete]);
+    assert_eq!(answer(&late).possible_causes.len(), 2);
+    assert_eq!(answer(&late).provenance.timings.first_section_ms, Some(1000));
+
+    // The same form to its end; and its first lines are no finished section.
+    let job = cases::id(2);
+    let _begun = [clinic.fills(cases::id(1)), clinic.consults(2, GREEN, "routine")];
+    let _lines = clinic.after(1).writes_lines(job, Section::PossibleCauses, &["足癣：痒"], false);
+    let _all = Section::ALL.map(|section| clinic.after(1).writes(job, section, "足癣：痒"));
+    let said = answer(&clinic.fills(job));
+    assert_eq!((said.provenance.degraded, said.provenance.timings.first_section_ms), (vec![], Some(2000)));
 }

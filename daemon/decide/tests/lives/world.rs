@@ -12,7 +12,9 @@ use contract::{
     reply::{Reply, Section},
     request::{Request, parse_receipt, parse_request},
 };
-use decide::{Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
+use decide::{
+    Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, step,
+};
 use serde_json::json;
 use sha2::Digest as _;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -154,7 +156,8 @@ impl World {
     fn section(&mut self, job: RequestId) -> Event {
         let line = |dice: &mut Dice| FormLine { text: dice.pick(&MODEL_LINES).to_string(), logprob: -0.3 };
         let lines = (0..self.dice.below(6)).map(|_| line(&mut self.dice)).collect();
-        Event::Section { job, section: self.dice.pick(&Section::ALL), lines }
+        let written = Written { lines, complete: !self.dice.one_in(3) };
+        Event::Section { job, section: self.dice.pick(&Section::ALL), written }
     }
 
     fn facts(&mut self) -> FillFacts {
