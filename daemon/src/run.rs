@@ -20,7 +20,7 @@ use contract::{
     words::{StatusType, V1},
 };
 use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, step};
-use engine::protocol::{FillOrder, Order, Report};
+use engine::protocol::{self, FillOrder, Order, Report};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 use tokio::{
@@ -190,7 +190,7 @@ impl Loop {
                     self.link.publish(topic::response(&tablet), message);
                 }
             }
-            Effect::Fill { id, department, lang, class, deadline_ms, case } => {
+            Effect::Fill { id, department, lang, class, deadline_ms, questions, case } => {
                 tracing::info!(%id, %department, class, "to the engine");
                 self.order(Order::Fill(Box::new(FillOrder {
                     job: id,
@@ -198,7 +198,7 @@ impl Loop {
                     lang,
                     class,
                     deadline_ms,
-                    questions: Vec::new(),
+                    questions: questions.into_iter().map(asked).collect(),
                     case: *case,
                 })));
             }
@@ -269,7 +269,7 @@ fn log_record(record: &Record) {
 fn worker_event(news: News) -> Option<Event> {
     Some(match news {
         News::Ready(ready) => {
-            for engine::protocol::Refused { department, reason } in &ready.refused {
+            for protocol::Refused { department, reason } in &ready.refused {
                 tracing::error!(%department, reason, "an adapter does not load; its department has no model");
             }
             tracing::info!(devices = ?ready.devices, params = ready.model_params, bytes = ready.model_bytes, "the worker is ready");
@@ -289,12 +289,13 @@ fn report_event(report: Report) -> Option<Event> {
             let lines = lines.into_iter().map(|l| FormLine { text: l.text, logprob: l.logprob }).collect();
             Some(Event::Section { job, section, written: Written { lines, complete } })
         }
-        Report::Filled { job, stats, .. } => {
+        Report::Filled { job, stats, scores } => {
             log_filled(job, &stats);
             let facts = FillFacts {
                 tokens_read: stats.tokens_read,
                 tokens_written: stats.tokens_written,
                 case_cut: stats.case_cut,
+                scores: scores.into_iter().filter_map(scored).collect(),
             };
             Some(Event::Filled { job, facts })
         }
@@ -306,7 +307,21 @@ fn report_event(report: Report) -> Option<Event> {
     }
 }
 
-fn log_filled(id: RequestId, stats: &engine::protocol::FillStats) {
+fn asked(question: decide::Question) -> protocol::Question {
+    match question {
+        decide::Question::Department { options } => protocol::Question::Department { options },
+    }
+}
+
+fn scored(score: protocol::Score) -> Option<decide::Score> {
+    let question = match score.question {
+        protocol::Question::Department { options } => decide::Question::Department { options },
+        protocol::Question::Urgency | protocol::Question::Band => return None, // nobody asked
+    };
+    Some(decide::Score { question, options: score.options })
+}
+
+fn log_filled(id: RequestId, stats: &protocol::FillStats) {
     let per_s = |tokens: u32, ms: u64| f64::from(tokens) * 1000.0 / ms.max(1) as f64;
     tracing::info!(
         %id,

@@ -211,6 +211,10 @@ pub struct Provenance {
     pub adapter: Option<AdapterRef>,
     pub rules: RulesRef,
     pub degraded: Vec<Degraded>,
+    /// The tablet said `auto`, the case's plain facts named no department, and the model clearly prefers this one to
+    /// the one that answered. The doctor may ask again under that one; the box does not by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department_hint: Option<Department>,
     /// Model lines that were left out because they held a dose, a prescription or no meaning.
     pub lines_dropped: u32,
     pub timings: Timings,

@@ -98,6 +98,7 @@ fn assemble(
             adapter: adapter.cloned().filter(|_| spoken),
             rules: rules.reference(),
             degraded: degraded.into_iter().collect(),
+            department_hint: crate::department::hint(config, &job.consult, &facts.scores),
             lines_dropped: model.dropped,
             timings: Timings {
                 queued_ms: began_ms.unwrap_or(now.mono_ms).saturating_sub(job.accepted_ms),

@@ -105,6 +105,7 @@ fn serve(state: &State, now: Now) -> Option<Plan> {
         lang: job.consult.lang,
         class: job.rank(now).class,
         deadline_ms: job.deadline_ms().saturating_sub(now.mono_ms),
+        questions: department::questions(&state.config, &job.consult),
         case: job.consult.case.clone(),
     };
     Some(Plan::default().record(Record::Attempt { id: *id }).effect(fill))

@@ -22,7 +22,7 @@ pub mod rules;
 mod state;
 
 pub use decide::{next, step};
-pub use event::{Digest, Event, FillFacts, FormLine, Known, Written};
+pub use event::{Digest, Event, FillFacts, FormLine, Known, Question, Score, Written};
 pub use plan::{Effect, Plan, Record};
 pub use queue::{OLD_AFTER_MS, RESERVE};
 pub use state::{Config, EngineState, Job, Now, Phase, State};

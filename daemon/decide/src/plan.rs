@@ -1,7 +1,7 @@
 //! What we owe: records first, then effects. A plan that nobody carries out is a lost patient.
 
 use crate::{
-    event::{Digest, Written},
+    event::{Digest, Question, Written},
     state::EngineState,
 };
 use contract::{
@@ -153,6 +153,7 @@ pub enum Effect {
         class: u8,
         /// Time left.
         deadline_ms: u64,
+        questions: Vec<Question>,
         case: Box<Case>,
     },
     Cancel {

@@ -222,6 +222,10 @@ fn of_an_answer(answer: &Answer, row: &Row, config: &Config) {
     );
     assert_eq!(answer.patient_text, None);
     let provenance = &answer.provenance;
+    if let Some(hint) = &provenance.department_hint {
+        assert!(*hint != answer.department && SERVED.contains(&&**hint), "a hint at {hint}");
+        assert!(&*consult.department == "auto" && &*answer.department == "internal", "there was a reason");
+    }
     let opinion = !answer.possible_causes.is_empty();
     assert!(opinion || answer.abstained.is_some(), "no opinion, and it does not say that it abstains");
     let by_rules_alone = answer.uncertainty.basis == UncertaintyBasis::RulesOnly;

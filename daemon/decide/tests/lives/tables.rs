@@ -8,7 +8,8 @@ use contract::{
     request::{Request, parse_request},
 };
 use decide::{
-    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, Plan, Record, State, Written, step,
+    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, Plan, Question, Record, Score, State,
+    Written, step,
 };
 use serde_json::{Value, json};
 
@@ -430,4 +431,48 @@ fn what_is_written_of_a_section_is_in_the_answer_and_said_to_be_unfinished() {
     let _all = Section::ALL.map(|section| clinic.after(1).writes(job, section, "足癣：痒"));
     let said = answer(&clinic.fills(job));
     assert_eq!((said.provenance.degraded, said.provenance.timings.first_section_ms), (vec![], Some(2000)));
+}
+
+#[test]
+fn the_model_is_asked_for_a_department_only_where_ours_had_no_reason_and_routes_nobody() {
+    let adult = json!({"complaint": {"text": "脚气痒一周"}});
+    let child = json!({"age": {"value": 5, "unit": "year"}, "complaint": {"text": "脚气痒一周"}});
+    let prefers = |name: &str, share: f32| vec![(name.to_owned(), share), ("internal".to_owned(), 1.0 - share)];
+    #[rustfmt::skip]
+    let table = [
+        ("auto",     &adult, true,  prefers("obstetrics", 0.6),  Some("obstetrics")),
+        ("auto",     &adult, true,  prefers("obstetrics", 0.59), None),
+        ("auto",     &adult, true,  prefers("obstetrics", 0.1),  None), // clearly ours
+        ("auto",     &adult, true,  prefers("surgery", 0.9),     None), // not served here
+        ("auto",     &adult, true,  prefers("obstetrics", f32::NAN), None),
+        ("auto",     &child, false, prefers("obstetrics", 0.9),  None),
+        ("internal", &adult, false, prefers("obstetrics", 0.9),  None),
+    ];
+    for (n, (department, case, asked, options, hint)) in table.into_iter().enumerate() {
+        let id = cases::id(n);
+        let request = json!({"v": 1, "type": "consult", "id": id, "department": department, "case": case});
+        let mut clinic = Clinic::new(9);
+        let _accepted = clinic.consults_in(request.to_string().into_bytes());
+        let plan = clinic.ready();
+        let question = Question::Department { options: clinic.state.config.departments.keys().cloned().collect() };
+        let questions = plan.effects.iter().find_map(|effect| match effect {
+            Effect::Fill { questions, .. } => Some(questions.clone()),
+            _ => None,
+        });
+        assert_eq!(questions, Some(if asked { vec![question.clone()] } else { vec![] }), "{department} {case}");
+
+        let scores = vec![Score { question, options }];
+        let said = answer(&clinic.step(Event::Filled { job: id, facts: FillFacts { scores, ..FillFacts::default() } }));
+        assert_eq!(said.provenance.department_hint.as_deref(), hint, "{n}");
+        assert_ne!(&*said.department, "obstetrics", "{n}: routed by the model");
+    }
+}
+
+#[test]
+fn a_box_with_one_department_asks_for_none() {
+    let mut clinic = Clinic::new(9);
+    clinic.state.config.departments.retain(|department, _| &**department == "internal");
+    let _accepted = clinic.consults_in(cases::request(cases::id(1), GREEN, "zh", "auto", "routine", DEADLINE_S));
+    let asked = |effect: &Effect| matches!(effect, Effect::Fill { questions, .. } if !questions.is_empty());
+    assert!(!clinic.ready().effects.iter().any(asked));
 }

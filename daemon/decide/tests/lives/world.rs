@@ -13,7 +13,8 @@ use contract::{
     request::{Request, parse_receipt, parse_request},
 };
 use decide::{
-    Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, step,
+    Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Question, Record, Score, State,
+    Written, step,
 };
 use serde_json::json;
 use sha2::Digest as _;
@@ -161,7 +162,11 @@ impl World {
     }
 
     fn facts(&mut self) -> FillFacts {
-        FillFacts { tokens_read: 1, tokens_written: 1, case_cut: self.dice.one_in(4) }
+        let share = self.dice.pick(&[0.4, 0.7, f32::NAN]);
+        let name = self.dice.pick(&["internal", "obstetrics", "surgery", "nonsense"]);
+        let question = Question::Department { options: Vec::new() };
+        let scores = vec![Score { question, options: vec![(name.into(), share)] }];
+        FillFacts { tokens_read: 1, tokens_written: 1, case_cut: self.dice.one_in(4), scores }
     }
 
     fn the_engine_changes(&mut self) {
