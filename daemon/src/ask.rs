@@ -306,6 +306,8 @@ impl Printer {
                 self.head("accepted", &format!("on the box's disk; {} ahead{eta}", m.queue));
             }
             Reply::Alert(m) => self.alert(m),
+            // What is printed cannot be replaced: finished sections only. `--json` shows every line as it comes.
+            Reply::Progress(m) if !m.complete => {}
             Reply::Progress(m) => {
                 self.head("progress", self.section(m.section));
                 m.lines.iter().for_each(|line| say!(self, "           {}", &**line));

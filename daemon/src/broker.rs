@@ -185,6 +185,7 @@ fn will(boot: &str, connection: u32) -> LastWill {
         connection,
         departments: Vec::new(),
         reasons: Vec::new(),
+        ambition: None,
     };
     let message = serde_json::to_vec(&status).expect("a status serialises");
     LastWill::new(topic::BOX_STATUS, message, QoS::AtLeastOnce, true, None)

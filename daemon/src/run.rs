@@ -15,12 +15,12 @@ use crate::{
 use contract::{
     ids::RequestId,
     request::{Refusal, Request, parse_receipt, parse_request},
-    status::{BoxState, BoxStatus, StatusReason},
+    status::{Ambition, BoxState, BoxStatus, StatusReason},
     topic::{self, Inbound},
     words::{StatusType, V1},
 };
-use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
-use engine::protocol::{FillOrder, Order, Report};
+use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, step};
+use engine::protocol::{self, FillOrder, Order, Report};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 use tokio::{
@@ -58,6 +58,7 @@ pub struct Loop {
     connection: u32,
     /// An adapter was left out, by the shelf or by the worker; the status says so.
     adapter_refused: bool,
+    ambition: Ambition,
 }
 
 /// What a batch of inputs has come to.
@@ -87,7 +88,7 @@ impl Loop {
             "consultd {} starts",
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused })
+        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused, ambition: Ambition::Full })
     }
 
     pub fn run(&mut self, mut inbox: Receiver<Input>) -> Result<(), StoreError> {
@@ -117,8 +118,10 @@ impl Loop {
                 Some(Event::Connected)
             }
             Input::Worker(news) => {
-                if let News::Ready(ready) = &news {
-                    self.adapter_refused |= !ready.refused.is_empty();
+                match &news {
+                    News::Ready(ready) => self.adapter_refused |= !ready.refused.is_empty(),
+                    News::Ambition(ambition) => self.ambition = *ambition,
+                    _ => {}
                 }
                 worker_event(news)
             }
@@ -127,6 +130,7 @@ impl Loop {
         };
         if let Some(event) = event {
             let Plan { records, effects } = step(&mut self.state, event, now(self.began));
+            records.iter().for_each(log_record);
             batch.records.extend(records);
             batch.effects.extend(effects);
         }
@@ -186,15 +190,15 @@ impl Loop {
                     self.link.publish(topic::response(&tablet), message);
                 }
             }
-            Effect::Fill { id, department, lang, case } => {
-                tracing::info!(%id, %department, "to the engine");
+            Effect::Fill { id, department, lang, class, deadline_ms, questions, case } => {
+                tracing::info!(%id, %department, class, "to the engine");
                 self.order(Order::Fill(Box::new(FillOrder {
                     job: id,
                     department,
                     lang,
-                    class: 2,
-                    deadline_ms: 0,
-                    questions: Vec::new(),
+                    class,
+                    deadline_ms,
+                    questions: questions.into_iter().map(asked).collect(),
                     case: *case,
                 })));
             }
@@ -212,6 +216,7 @@ impl Loop {
     }
 
     fn status(&self) -> BoxStatus {
+        let reduced = !matches!(self.ambition, Ambition::Full | Ambition::RulesOnly);
         let (state, reason) = match (self.state.engine, self.state.config.scripted) {
             (EngineState::Ready, false) => (BoxState::Online, None),
             (EngineState::Ready, true) => (BoxState::Degraded, Some(StatusReason::ScriptedEngine)),
@@ -226,14 +231,24 @@ impl Loop {
             boot: self.boot.clone(),
             connection: self.connection,
             departments: self.state.config.departments.keys().map(|d| d.to_string()).collect(),
-            reasons: reason.into_iter().chain(self.adapter_refused.then_some(StatusReason::AdapterRefused)).collect(),
+            reasons: reason
+                .into_iter()
+                .chain(self.adapter_refused.then_some(StatusReason::AdapterRefused))
+                .chain(reduced.then_some(StatusReason::EngineReduced))
+                .collect(),
+            ambition: Some(self.ambition),
         }
     }
 
     /// Says goodbye. What is unfinished is on the disk and will be taken up at the next start.
     pub fn stop(&self, runtime: &Runtime) {
         tracing::info!(unfinished = self.state.jobs.len(), "consultd stops");
-        self.link.status(&BoxStatus { state: BoxState::Stopping, reasons: Vec::new(), ..self.status() });
+        self.link.status(&BoxStatus {
+            state: BoxState::Stopping,
+            reasons: Vec::new(),
+            ambition: None,
+            ..self.status()
+        });
         self.link.disconnect();
         // The link writes in its own time; a moment is enough for a status, and nothing is lost without it.
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(200)).await });
@@ -245,16 +260,24 @@ fn refused(tablet: contract::ids::TabletName, refusal: Refusal) -> Event {
     Event::Refused { tablet, refusal }
 }
 
+fn log_record(record: &Record) {
+    if let Record::Death { id } = record {
+        tracing::warn!(%id, "the worker died with this case open; if it is served again, then alone");
+    }
+}
+
 fn worker_event(news: News) -> Option<Event> {
     Some(match news {
         News::Ready(ready) => {
-            for engine::protocol::Refused { department, reason } in &ready.refused {
+            for protocol::Refused { department, reason } in &ready.refused {
                 tracing::error!(%department, reason, "an adapter does not load; its department has no model");
             }
             tracing::info!(devices = ?ready.devices, params = ready.model_params, bytes = ready.model_bytes, "the worker is ready");
             Event::Engine(EngineState::Ready)
         }
         News::Unfit => Event::Engine(EngineState::Unfit),
+        News::Replaced => Event::Engine(EngineState::Restarting),
+        News::Ambition(_) => return None, // the news that it belongs to follows
         News::Died => Event::WorkerDied,
         News::Report(report) => return report_event(report),
     })
@@ -262,16 +285,17 @@ fn worker_event(news: News) -> Option<Event> {
 
 fn report_event(report: Report) -> Option<Event> {
     match report {
-        Report::Section { job, section, lines, .. } => {
+        Report::Section { job, section, lines, complete } => {
             let lines = lines.into_iter().map(|l| FormLine { text: l.text, logprob: l.logprob }).collect();
-            Some(Event::Section { job, section, lines })
+            Some(Event::Section { job, section, written: Written { lines, complete } })
         }
-        Report::Filled { job, stats, .. } => {
+        Report::Filled { job, stats, scores } => {
             log_filled(job, &stats);
             let facts = FillFacts {
                 tokens_read: stats.tokens_read,
                 tokens_written: stats.tokens_written,
                 case_cut: stats.case_cut,
+                scores: scores.into_iter().filter_map(scored).collect(),
             };
             Some(Event::Filled { job, facts })
         }
@@ -283,7 +307,21 @@ fn report_event(report: Report) -> Option<Event> {
     }
 }
 
-fn log_filled(id: RequestId, stats: &engine::protocol::FillStats) {
+fn asked(question: decide::Question) -> protocol::Question {
+    match question {
+        decide::Question::Department { options } => protocol::Question::Department { options },
+    }
+}
+
+fn scored(score: protocol::Score) -> Option<decide::Score> {
+    let question = match score.question {
+        protocol::Question::Department { options } => decide::Question::Department { options },
+        protocol::Question::Urgency | protocol::Question::Band => return None, // nobody asked
+    };
+    Some(decide::Score { question, options: score.options })
+}
+
+fn log_filled(id: RequestId, stats: &protocol::FillStats) {
     let per_s = |tokens: u32, ms: u64| f64::from(tokens) * 1000.0 / ms.max(1) as f64;
     tracing::info!(
         %id,

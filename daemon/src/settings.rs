@@ -35,7 +35,13 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub enum EngineSettings {
     Llama(LlamaSettings),
-    Scripted(Script),
+    Scripted(ScriptedSettings),
+}
+
+#[derive(Debug, Clone)]
+pub struct ScriptedSettings {
+    pub script: Script,
+    pub jobs_max: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +89,8 @@ fn parse(text: &str) -> Result<Settings, Faults> {
     let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
     let adapters = root.section("adapters", |s| s.paths("folders"));
     let queue = root.section("queue", |s| {
-        (s.number("queue_max", 32, 1..=10_000), s.number("deaths_max", 2, 1..=10), s.number("attempts_max", 5, 1..=100))
+        // Two deaths at least: the first is shared by all that were open, and convicts nobody.
+        (s.number("queue_max", 32, 1..=10_000), s.number("deaths_max", 2, 2..=10), s.number("attempts_max", 5, 1..=100))
     });
     root.finish();
 
@@ -132,7 +139,8 @@ fn engine(s: &mut Section) -> Option<EngineSettings> {
         }
         "scripted" => {
             let script = s.value::<Script>("script", "a table of the scripted engine").unwrap_or_default();
-            Some(EngineSettings::Scripted(script))
+            let jobs_max = s.number("jobs_max", 1, 1..=JOBS_MAX as u64) as usize;
+            Some(EngineSettings::Scripted(ScriptedSettings { script, jobs_max }))
         }
         other => {
             s.fault("kind", &format!("is \"{other}\"; must be \"llama\" or \"scripted\""));
@@ -326,7 +334,7 @@ mod tests {
     fn the_scripted_engine_comes_only_by_name() {
         assert!(matches!(parse(GOOD).expect("good").engine, EngineSettings::Llama(_)));
         let scripted = parse("[engine]\nkind = \"scripted\"\nscript = { delay_ms_per_section = 5 }").expect("good");
-        assert!(matches!(scripted.engine, EngineSettings::Scripted(s) if s.delay_ms_per_section == 5));
+        assert!(matches!(scripted.engine, EngineSettings::Scripted(s) if s.script.delay_ms_per_section == 5));
         assert!(parse("[engine]\nkind = \"other\"").is_err());
     }
 }

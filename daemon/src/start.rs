@@ -18,8 +18,8 @@ use tokio::{
 
 /// Inbox: a broker's worth of unacknowledged requests, a worker's reports, ticks.
 const INBOX_MAX: usize = 256;
-/// Orders to the worker: one job and a cancellation, several times over.
-const ORDERS_MAX: usize = 64;
+/// Orders to the worker: a form and a cancellation for every place, several times over.
+const ORDERS_MAX: usize = 256;
 /// How often the loop looks at the clock when nothing else happens.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -90,9 +90,9 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
 }
 
 fn config(settings: &Settings, shelf: &Shelf) -> Config {
-    let (base_sha256, scripted) = match &settings.engine {
-        EngineSettings::Llama(llama) => (Some(llama.model_sha256.clone()), false),
-        EngineSettings::Scripted(_) => (None, true),
+    let (base_sha256, jobs_max, scripted) = match &settings.engine {
+        EngineSettings::Llama(llama) => (Some(llama.model_sha256.clone()), llama.jobs_max, false),
+        EngineSettings::Scripted(scripted) => (None, scripted.jobs_max, true),
     };
     Config {
         box_name: settings.name.clone(),
@@ -101,6 +101,7 @@ fn config(settings: &Settings, shelf: &Shelf) -> Config {
         departments: shelf.departments.clone(),
         scripted,
         queue_max: settings.queue_max,
+        jobs_max,
         deaths_max: settings.deaths_max,
         attempts_max: settings.attempts_max,
     }
@@ -108,7 +109,7 @@ fn config(settings: &Settings, shelf: &Shelf) -> Config {
 
 fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
     match settings.engine.clone() {
-        EngineSettings::Scripted(script) => OpenOrder::Scripted(script),
+        EngineSettings::Scripted(scripted) => OpenOrder::Scripted(scripted.script),
         EngineSettings::Llama(llama) => OpenOrder::Llama(LlamaOrder {
             model: llama.model,
             model_sha256: llama.model_sha256,

@@ -200,6 +200,8 @@ fn write(t: &Transaction, record: &Record) -> rusqlite::Result<()> {
         Record::Engine(_)
         | Record::Section { .. }
         | Record::Interrupted { .. }
+        | Record::Cancelled { .. }
+        | Record::Released { .. }
         | Record::Sent { .. }
         | Record::AllDue => {}
     }

@@ -2,10 +2,12 @@
 //! llama.cpp may end its process at any moment; nothing of that reaches the daemon but a broken pipe.
 
 use crate::{Exit, run::Input};
+use contract::status::Ambition;
+use decide::ambition::{Means, Staircase};
 use engine::{
     chain,
     frame::{self, FrameError},
-    protocol::{OpenOrder, Order, Ready, Report},
+    protocol::{LlamaOrder, OpenOrder, Order, Ready, Report, Residency},
 };
 use std::{path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
@@ -19,15 +21,20 @@ use tokio::{
 #[derive(Debug)]
 pub enum News {
     Ready(Ready),
+    /// No worker for a while: the rules answer alone.
     Unfit,
     Died,
+    /// It was ended for another one, and took no case with it.
+    Replaced,
+    /// Comes before the news that it belongs to.
+    Ambition(Ambition),
     Report(Report),
 }
 
 /// Time for reading and checking a large model from a slow disk.
 const OPENING_MAX: Duration = Duration::from_secs(900);
-const PAUSE_MIN: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A worker that was killed should be gone in a moment. One that hangs in a driver cannot be waited for.
+const GOING_MAX: Duration = Duration::from_secs(30);
 
 /// `consultd worker`, the child's own main.
 pub fn main() -> Exit {
@@ -40,48 +47,119 @@ pub fn main() -> Exit {
     }
 }
 
-/// Keeps a worker alive until the loop is gone.
+/// Keeps a worker alive until the loop is gone: as ambitious a one as the machine has shown that it can carry.
 pub async fn supervise(open: OpenOrder, mut orders: Receiver<Order>, inbox: Sender<Input>, silence_max: Duration) {
-    let mut pause = PAUSE_MIN;
+    let clock = Clock(Instant::now());
+    let mut stairs = Staircase::new(all_means(&open));
     loop {
-        let mut life = match Life::begin(&open).await {
-            Ok(life) => life,
-            Err(fault) => {
-                tracing::error!(fault = %chain(&fault), "no worker; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
-                continue;
+        if !rested(&mut orders, clock.at(stairs.opens_at_ms())).await {
+            return;
+        }
+        let end = match Life::begin(&with_means(&open, stairs.means())).await {
+            Ok(mut life) => {
+                let end = life.live(&mut orders, &inbox, silence_max, &mut stairs, &clock).await;
+                let _ = life.child.start_kill();
+                let _ = tokio::time::timeout(GOING_MAX, life.child.wait()).await;
+                end
             }
+            Err(fault) => End::Died { why: chain(&fault), served: 0 },
         };
-        let end = life.live(&mut orders, &inbox, silence_max).await;
-        let _ = life.child.start_kill();
-        match end {
-            End::LoopGone => return,
-            End::Unfit(reason) => {
-                tracing::error!(reason, "the engine cannot work with these settings; the rules answer alone");
-                let _ = inbox.send(Input::Worker(News::Unfit)).await;
+        for news in what_now(end, &mut stairs, clock.now_ms()) {
+            if inbox.send(Input::Worker(news)).await.is_err() {
                 return;
-            }
-            End::Died { why, served } => {
-                tracing::warn!(why, served, "the worker is gone; starting another");
-                if inbox.send(Input::Worker(News::Died)).await.is_err() {
-                    return;
-                }
-                // It should be gone in a moment. One that hangs in a driver cannot be waited for.
-                let _ = tokio::time::timeout(PAUSE_MAX, life.child.wait()).await;
-                pause = if served > 0 { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
-                tokio::time::sleep(pause).await;
-                // Orders of the time between its death and the loop's learning of it are nobody's now.
-                while orders.try_recv().is_ok() {}
             }
         }
     }
 }
 
+/// What the loop must know of a worker's end. Nothing, when the loop itself is gone: then nobody takes the news.
+fn what_now(end: End, stairs: &mut Staircase, now_ms: u64) -> Vec<News> {
+    let before = stairs.ambition();
+    let died = matches!(end, End::Died { .. });
+    match end {
+        End::LoopGone => {}
+        End::Unfit { reason, short_of_memory } => {
+            stairs.unfit(short_of_memory, now_ms);
+            tracing::error!(reason, short_of_memory, "the engine cannot work with these settings");
+        }
+        End::Died { why, served } => {
+            stairs.died(now_ms);
+            tracing::warn!(why, served, "the worker is gone");
+        }
+        End::Climbs => stairs.climb(now_ms),
+    }
+    let (after, pause_ms) = (stairs.ambition(), stairs.opens_at_ms().saturating_sub(now_ms));
+    if after != before || after == Ambition::RulesOnly {
+        tracing::warn!(?before, ?after, pause_ms, "the next worker is asked for something else");
+    }
+    // A death is told as one, whatever comes of it: the cases that were open must have it on the disk.
+    match (died, after == Ambition::RulesOnly) {
+        (true, true) => vec![News::Died, News::Ambition(after), News::Unfit],
+        (true, false) => vec![News::Ambition(after), News::Died],
+        (false, true) => vec![News::Ambition(after), News::Unfit],
+        (false, false) => vec![News::Ambition(after), News::Replaced],
+    }
+}
+
+/// The staircase counts milliseconds and reads no clock.
+struct Clock(Instant);
+
+impl Clock {
+    fn now_ms(&self) -> u64 {
+        self.0.elapsed().as_millis() as u64
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.0 + Duration::from_millis(ms)
+    }
+}
+
+/// Waits for a moment; says whether the loop is still there. Orders of that time are nobody's.
+async fn rested(orders: &mut Receiver<Order>, moment: Instant) -> bool {
+    loop {
+        tokio::select! {
+            order = orders.recv() => if order.is_none() { return false },
+            () = tokio::time::sleep_until(moment) => return true,
+        }
+    }
+}
+
+fn all_means(open: &OpenOrder) -> Means {
+    match open {
+        OpenOrder::Scripted(_) => Means { contexts_max: 1, gpu_layers: 0 },
+        OpenOrder::Llama(order) => {
+            // A department more than there are has no context, and one context for all is one.
+            let contexts_max = match order.residency {
+                Residency::Contexts => order.contexts_max.min(order.adapters.len()),
+                Residency::Epochs => 1,
+            };
+            Means { contexts_max, gpu_layers: order.gpu_layers }
+        }
+    }
+}
+
+fn with_means(open: &OpenOrder, means: Means) -> OpenOrder {
+    match open.clone() {
+        OpenOrder::Llama(order) => {
+            let contexts_max = order.contexts_max.min(means.contexts_max.max(1));
+            OpenOrder::Llama(LlamaOrder { contexts_max, gpu_layers: means.gpu_layers, ..order })
+        }
+        scripted => scripted,
+    }
+}
+
 enum End {
     LoopGone,
-    Unfit(String),
-    Died { why: &'static str, served: u32 },
+    Unfit {
+        reason: String,
+        short_of_memory: bool,
+    },
+    Died {
+        why: String,
+        served: u32,
+    },
+    /// It served well and nothing is open: a more ambitious one may take its place.
+    Climbs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -125,8 +203,15 @@ impl Life {
         Ok(Self { child, stdin, reports })
     }
 
-    async fn live(&mut self, orders: &mut Receiver<Order>, inbox: &Sender<Input>, silence_max: Duration) -> End {
-        // Forms that were ordered and not reported back yet: one, or two while a cancelled one ends.
+    async fn live(
+        &mut self,
+        orders: &mut Receiver<Order>,
+        inbox: &Sender<Input>,
+        silence_max: Duration,
+        stairs: &mut Staircase,
+        clock: &Clock,
+    ) -> End {
+        // Forms that were ordered and not reported back yet; a cancelled one is reported too, when it has ended.
         let (mut ready, mut ordered, mut served) = (false, 0u32, 0);
         let mut heard = Instant::now();
         loop {
@@ -135,21 +220,30 @@ impl Life {
                 (true, 0) => Duration::MAX,
                 (true, _) => silence_max,
             };
+            let climb = stairs.climbs_at_ms().filter(|_| ordered == 0).map(|ms| clock.at(ms));
+            let died = |why: &str| End::Died { why: why.to_owned(), served };
             tokio::select! {
                 report = self.reports.recv() => {
                     heard = Instant::now();
                     let news = match report {
-                        None => return End::Died { why: "its pipe has closed", served },
-                        Some(Report::Unfit { reason, .. }) => return End::Unfit(reason),
+                        None => return died("its pipe has closed"),
+                        Some(Report::Unfit { reason, short_of_memory }) => return End::Unfit { reason, short_of_memory },
                         Some(Report::Beat) => continue,
                         Some(Report::Ready(facts)) => {
                             ready = true;
+                            stairs.ready(facts.layers_offloaded, clock.now_ms());
+                            if inbox.send(Input::Worker(News::Ambition(stairs.ambition()))).await.is_err() {
+                                return End::LoopGone;
+                            }
                             News::Ready(facts)
                         }
                         Some(report) => {
                             if matches!(report, Report::Filled { .. } | Report::Failed { .. }) {
                                 ordered = ordered.saturating_sub(1);
                                 served += 1;
+                            }
+                            if matches!(report, Report::Filled { .. }) {
+                                stairs.served(clock.now_ms());
                             }
                             News::Report(report)
                         }
@@ -160,6 +254,9 @@ impl Life {
                 }
                 order = orders.recv() => {
                     let Some(order) = order else { return End::LoopGone };
+                    if !ready {
+                        continue; // meant for the worker before this one, whose end the loop had not heard of
+                    }
                     if matches!(order, Order::Fill(_)) {
                         // Not while another is out: a worker that hangs must not be excused by new work.
                         if ordered == 0 {
@@ -170,18 +267,19 @@ impl Life {
                     // A worker that is stopped does not read; the daemon must not wait for it.
                     match tokio::time::timeout(silence_max, send(&mut self.stdin, &order)).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(_)) => return End::Died { why: "it does not take orders", served },
-                        Err(_) => return End::Died { why: "it does not read", served },
+                        Ok(Err(_)) => return died("it does not take orders"),
+                        Err(_) => return died("it does not read"),
                     }
                 }
-                () = sleep_until(heard, patience) => return End::Died { why: "it was silent for too long", served },
+                () = sleep_until(heard.checked_add(patience)) => return died("it was silent for too long"),
+                () = sleep_until(climb) => return End::Climbs,
             }
         }
     }
 }
 
-async fn sleep_until(heard: Instant, patience: Duration) {
-    match heard.checked_add(patience) {
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }

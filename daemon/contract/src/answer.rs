@@ -211,6 +211,10 @@ pub struct Provenance {
     pub adapter: Option<AdapterRef>,
     pub rules: RulesRef,
     pub degraded: Vec<Degraded>,
+    /// The tablet said `auto`, the case's plain facts named no department, and the model clearly prefers this one to
+    /// the one that answered. The doctor may ask again under that one; the box does not by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department_hint: Option<Department>,
     /// Model lines that were left out because they held a dose, a prescription or no meaning.
     pub lines_dropped: u32,
     pub timings: Timings,
@@ -253,7 +257,7 @@ pub enum Degraded {
     EngineCrashed,
     /// The deadline came first.
     Deadline,
-    /// A section of the form is empty or unusable.
+    /// A section of the form is missing, unfinished or unusable. What was written of it is in the answer.
     FormIncomplete,
     /// No adapter for the department on this box.
     NoAdapter,
@@ -265,6 +269,7 @@ pub enum Degraded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Timings {
     pub queued_ms: u64,
+    /// Until the first section was finished; its lines were sent before that, as they were written.
     pub first_section_ms: Option<u64>,
     pub total_ms: u64,
     pub tokens_read: u32,

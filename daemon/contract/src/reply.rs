@@ -33,7 +33,8 @@ pub struct Alert {
     pub red_flags: Vec<RedFlag>,
 }
 
-/// One finished section of the form, already filtered as in the answer. Not stored, and not repeated by `resend`.
+/// A section of the form as far as it is written, already filtered as in the answer. It comes with each line, and each
+/// time with all of them: it replaces what came before of its section. Not stored, and not repeated by `resend`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     pub v: V1,
@@ -42,6 +43,14 @@ pub struct Progress {
     pub id: RequestId,
     pub section: Section,
     pub lines: Vec<Line>,
+    /// No more lines will come, unless the engine has to begin again. The box always says it; absent (in messages of
+    /// the first boxes) it is true.
+    #[serde(default = "finished")]
+    pub complete: bool,
+}
+
+fn finished() -> bool {
+    true
 }
 
 /// The sections of the form, in the order of the answer's fields.

@@ -17,8 +17,28 @@ pub struct BoxStatus {
     pub connection: u32,
     /// Departments with a working adapter.
     pub departments: Vec<String>,
-    /// Why the box is degraded; empty otherwise.
+    /// Why the box is degraded, or does less than its settings ask for; empty otherwise.
     pub reasons: Vec<StatusReason>,
+    /// How much is asked of the engine at present. Absent where no daemon speaks (`offline`, `stopping`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ambition: Option<Ambition>,
+}
+
+/// What the box asks of its machine, from the top. It goes down by itself when the engine fails, and up again when
+/// that serves well. Below `full` answers come later; only under `rules_only` are they without the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ambition {
+    /// All that the settings allow.
+    Full,
+    /// One department in memory at a time.
+    OneContext,
+    /// Half of the model's layers on the GPU.
+    HalfOfTheLayers,
+    /// No GPU.
+    Cpu,
+    /// No model: the rules answer alone, and the box tries again by itself.
+    RulesOnly,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,8 +58,10 @@ pub enum StatusReason {
     EngineStarting,
     /// The worker died and is being started again.
     EngineRestarting,
-    /// The worker cannot start with these settings; somebody must look.
+    /// No worker can work with these settings. The box tries again by itself, and somebody must look.
     EngineFailed,
+    /// The engine works with less than the settings ask for; `ambition` says with what.
+    EngineReduced,
     /// The test engine is in place of the model.
     ScriptedEngine,
     /// An adapter of the settings was left out; its department is answered from the rules.

@@ -26,6 +26,8 @@ use std::{
 const NEWER: &str = "consult.newer";
 /// Holds the mandatory fields only: reading it adds the defaults.
 const LEAST: &str = "consult.least";
+/// Sent by a box that knew finished sections only: reading it adds that they are.
+const FINISHED: &str = "progress";
 
 #[test]
 fn every_message_has_a_schema_and_an_example() {
@@ -60,6 +62,9 @@ fn every_example_is_taken_by_its_schema_and_comes_back_whole() {
             expected["lang"] = json!("zh");
             expected["priority"] = json!("routine");
             expected["deadline_s"] = json!(DEADLINE_S_DEFAULT);
+        }
+        if name == FINISHED {
+            expected["complete"] = json!(true);
         }
         if name != NEWER {
             assert_eq!(numbers_alike(&again), numbers_alike(&expected), "{name}");

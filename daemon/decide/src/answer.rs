@@ -2,7 +2,7 @@
 //! Nothing of the model's can remove or lower what a rule said.
 
 use crate::{
-    event::{FillFacts, FormLine},
+    event::{FillFacts, FormLine, Written},
     forbidden::is_forbidden,
     message,
     rules::{Fired, RuleSet},
@@ -11,7 +11,7 @@ use crate::{
 use contract::{answer::*, bounded::List, ids::*, limits::CAUSES_MAX, reply::Section, words::*};
 use std::collections::{BTreeMap, BTreeSet};
 
-type Form = BTreeMap<Section, Vec<FormLine>>;
+type Form = BTreeMap<Section, Written>;
 
 /// The final message under this id.
 pub(crate) fn message(
@@ -61,7 +61,8 @@ fn assemble(
     }
     // A form that came back with nothing in it is as incomplete as half a form; where the reason is known, it is enough.
     let expected = spoken || degraded.is_empty();
-    if expected && (model.causes.is_empty() || Section::ALL.iter().any(|section| !form.contains_key(section))) {
+    let finished = |section| form.get(section).is_some_and(|written| written.complete);
+    if expected && (model.causes.is_empty() || !Section::ALL.iter().all(finished)) {
         degraded.insert(Degraded::FormIncomplete);
     }
     if config.scripted {
@@ -97,6 +98,7 @@ fn assemble(
             adapter: adapter.cloned().filter(|_| spoken),
             rules: rules.reference(),
             degraded: degraded.into_iter().collect(),
+            department_hint: crate::department::hint(config, &job.consult, &facts.scores),
             lines_dropped: model.dropped,
             timings: Timings {
                 queued_ms: began_ms.unwrap_or(now.mono_ms).saturating_sub(job.accepted_ms),
@@ -155,7 +157,7 @@ fn word(text: &Bilingual, lang: Lang) -> &str {
 const GUESSING_BELOW: f32 = -0.8;
 
 fn uncertainty(form: &Form, scripted: bool) -> Uncertainty {
-    let all: Vec<f32> = form.values().flatten().map(|line| line.logprob).collect();
+    let all: Vec<f32> = form.values().flat_map(|written| &written.lines).map(|line| line.logprob).collect();
     if all.is_empty() {
         return Uncertainty { level: UncertaintyLevel::High, basis: UncertaintyBasis::RulesOnly, mean_logprob: None };
     }
@@ -182,8 +184,8 @@ struct Model {
 impl Model {
     fn read(form: &Form) -> Self {
         let mut model = Self::default();
-        for (section, lines) in form {
-            let (lines, dropped) = visible(lines);
+        for (section, written) in form {
+            let (lines, dropped) = visible(&written.lines);
             model.dropped += dropped;
             for line in lines {
                 model.take(*section, &line);

@@ -5,6 +5,7 @@ use crate::{
     event::*,
     message,
     plan::{Effect, Plan, Record},
+    queue,
     rules::RuleSet,
     state::{EngineState, Job, Now, Phase, State},
 };
@@ -45,16 +46,16 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
         Event::Refused { tablet, refusal } => refuse(tablet, refusal),
         Event::Engine(engine) => engine_changed(state, engine),
         Event::WorkerDied => worker_died(state),
-        Event::Section { job, section, lines } => take_section(state, job, section, lines),
+        Event::Section { job, section, written } => take_section(state, job, section, written),
         Event::Filled { job, facts } => match state.jobs.get(&job) {
-            Some(found) if state.running == Some(job) => end(state, job, found, facts, [], now),
-            _ => Plan::default(), // answered in the meantime, by the deadline
+            Some(found) if state.running.contains(&job) => end(state, job, found, facts, [], now),
+            _ => released(state, job), // answered in the meantime, by the deadline
         },
         Event::FillFailed { job } => match state.jobs.get(&job) {
-            Some(found) if state.running == Some(job) => {
+            Some(found) if state.running.contains(&job) => {
                 end(state, job, found, FillFacts::default(), [Degraded::EngineDown], now)
             }
-            _ => Plan::default(),
+            _ => released(state, job),
         },
         Event::Connected => Plan::default().record(Record::AllDue).effect(Effect::Status),
         Event::Tick => Plan::default(), // what time has made due is found by `next`
@@ -63,14 +64,20 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
 
 /// What the state itself owes at this moment, one thing at a time; `None` when it owes nothing.
 pub fn next(state: &State, now: Now) -> Option<Plan> {
-    overdue(state, now).or_else(|| hopeless(state, now)).or_else(|| serve(state)).or_else(|| send_again(state, now))
+    overdue(state, now)
+        .or_else(|| hopeless(state, now))
+        .or_else(|| serve(state, now))
+        .or_else(|| send_again(state, now))
 }
 
 /// The deadline has come: the rules answer, with whatever sections the model has finished.
 fn overdue(state: &State, now: Now) -> Option<Plan> {
     let (id, job) = state.jobs.iter().find(|(_, job)| job.deadline_ms() <= now.mono_ms)?;
     let plan = end(state, *id, job, FillFacts::default(), [Degraded::Deadline], now);
-    Some(if state.running == Some(*id) { plan.effect(Effect::Cancel { id: *id }) } else { plan })
+    Some(match state.running.contains(id) {
+        true => plan.record(Record::Cancelled { id: *id }).effect(Effect::Cancel { id: *id }),
+        false => plan,
+    })
 }
 
 /// Cases that the engine will not or must not serve are answered from the rules at once.
@@ -90,15 +97,15 @@ fn hopeless(state: &State, now: Now) -> Option<Plan> {
     })
 }
 
-fn serve(state: &State) -> Option<Plan> {
-    if state.engine != EngineState::Ready || state.running.is_some() {
-        return None;
-    }
-    let (id, job) = state.first_waiting()?;
+fn serve(state: &State, now: Now) -> Option<Plan> {
+    let (id, job) = queue::next(state, now)?;
     let fill = Effect::Fill {
         id: *id,
         department: department::of(&job.consult),
         lang: job.consult.lang,
+        class: job.rank(now).class,
+        deadline_ms: job.deadline_ms().saturating_sub(now.mono_ms),
+        questions: department::questions(&state.config, &job.consult),
         case: job.consult.case.clone(),
     };
     Some(Plan::default().record(Record::Attempt { id: *id }).effect(fill))
@@ -113,13 +120,12 @@ fn send_again(state: &State, now: Now) -> Option<Plan> {
 fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u8>, digest: Digest, now: Now) -> Plan {
     let id = consult.id;
     if state.jobs.len() >= state.config.queue_max {
-        let message = message::error(ErrorCode::Busy, Some(id), Some(retry_after_s(state)));
+        let message = message::error(ErrorCode::Busy, Some(id), Some(seconds(queue::until_a_place_ms(state))));
         return Plan::default().effect(Effect::Publish { tablet, message });
     }
     let fired = RuleSet::builtin().check(&consult.case, consult.lang);
-    let ahead = state.ahead_of(fired.triage, consult.priority);
-    let eta_s = state.fill_ms.map(|ms| seconds(ms.saturating_mul(ahead as u64 + 1)));
-    let mut messages = vec![message::accepted(id, ahead, eta_s)];
+    let outlook = queue::outlook(state, fired.triage, &consult, now);
+    let mut messages = vec![message::accepted(id, outlook.queue, outlook.eta_ms.map(seconds))];
     if fired.triage > Triage::Green {
         messages.push(message::alert(id, fired.triage, fired.red_flags));
     }
@@ -128,11 +134,6 @@ fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u
         effects: sent.collect(),
         records: vec![Record::Accepted { id, tablet, consult, digest, bytes, at_unix_s: now.unix_s, messages }],
     }
-}
-
-/// The time until a place is free: one case's, by experience; half a minute without any.
-fn retry_after_s(state: &State) -> u32 {
-    state.fill_ms.map_or(30, seconds)
 }
 
 fn seconds(ms: u64) -> u32 {
@@ -167,31 +168,40 @@ fn refuse(tablet: TabletName, refusal: Refusal) -> Plan {
 /// News of the engine is news of a worker that has none of our cases: what was running waits again.
 fn engine_changed(state: &State, engine: EngineState) -> Plan {
     let plan = Plan::default().record(Record::Engine(engine)).effect(Effect::Status);
-    match state.running {
-        Some(id) => plan.record(Record::Interrupted { id }),
-        None => plan,
-    }
+    state.running.iter().fold(plan, |plan, id| plan.record(Record::Interrupted { id: *id }))
 }
 
+/// Which of the open forms killed it nobody knows: a death for each, and each is served alone from now on.
 fn worker_died(state: &State) -> Plan {
     let engine = match state.engine {
         EngineState::Unfit => EngineState::Unfit,
         _ => EngineState::Restarting,
     };
     let plan = Plan::default().record(Record::Engine(engine)).effect(Effect::Status);
-    match state.running {
-        Some(id) => plan.record(Record::Death { id }),
-        None => plan,
+    state.running.iter().fold(plan, |plan, id| plan.record(Record::Death { id: *id }))
+}
+
+/// The last word of the worker on a case that was taken from it.
+fn released(state: &State, id: RequestId) -> Plan {
+    match state.leaving.contains(&id) {
+        true => Plan::default().record(Record::Released { id }),
+        false => Plan::default(),
     }
 }
 
-fn take_section(state: &State, id: RequestId, section: Section, lines: Vec<FormLine>) -> Plan {
-    let Some(job) = state.jobs.get(&id).filter(|_| state.running == Some(id)) else {
+/// Published when the tablet would see a difference: a line that the doctor may not see is none.
+fn take_section(state: &State, id: RequestId, section: Section, written: Written) -> Plan {
+    let Some(Job { tablet, phase: Phase::Running { form, .. }, .. }) = state.jobs.get(&id) else {
         return Plan::default();
     };
-    let message = message::progress(id, section, answer::visible(&lines).0);
-    let tablet = job.tablet.clone();
-    Plan::default().record(Record::Section { id, section, lines }).effect(Effect::Publish { tablet, message })
+    let shown = |written: &Written| (answer::visible(&written.lines).0, written.complete);
+    let (before, after) = (form.get(&section).map(shown).unwrap_or_default(), shown(&written));
+    let plan = Plan::default().record(Record::Section { id, section, written });
+    if after == before {
+        return plan;
+    }
+    let message = message::progress(id, section, after.0, after.1);
+    plan.effect(Effect::Publish { tablet: tablet.clone(), message })
 }
 
 fn end(

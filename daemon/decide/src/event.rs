@@ -2,7 +2,7 @@
 
 use crate::state::EngineState;
 use contract::{
-    ids::{RequestId, TabletName},
+    ids::{Department, RequestId, TabletName},
     reply::Section,
     request::{Consult, Refusal},
 };
@@ -37,10 +37,11 @@ pub enum Event {
     Engine(EngineState),
     /// The worker ended, whatever it was doing.
     WorkerDied,
+    /// A section as far as it is written.
     Section {
         job: RequestId,
         section: Section,
-        lines: Vec<FormLine>,
+        written: Written,
     },
     Filled {
         job: RequestId,
@@ -71,9 +72,34 @@ pub struct FormLine {
     pub logprob: f32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// All lines of a section so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Written {
+    pub lines: Vec<FormLine>,
+    /// No more will come.
+    pub complete: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FillFacts {
     pub tokens_read: u32,
     pub tokens_written: u32,
     pub case_cut: bool,
+    pub scores: Vec<Score>,
+}
+
+/// What the engine is asked beside the form, answered by probability and not by writing. It could say how urgent a case
+/// is and how likely its first cause, too. It is not asked: what a small model thinks of that is no evidence, and a
+/// doctor would take it for some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Which of these the case belongs to.
+    Department { options: Vec<Department> },
+}
+
+/// A question's options by name, with probabilities that sum to one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    pub question: Question,
+    pub options: Vec<(String, f32)>,
 }

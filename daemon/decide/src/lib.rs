@@ -9,6 +9,7 @@
 //! Pure: no clock, no file, no waiting. The hands (`consultd`) carry plans out and report back as events.
 #![forbid(unsafe_code)]
 
+pub mod ambition;
 pub mod answer;
 mod decide;
 mod department;
@@ -16,10 +17,12 @@ mod event;
 mod forbidden;
 mod message;
 mod plan;
+mod queue;
 pub mod rules;
 mod state;
 
 pub use decide::{next, step};
-pub use event::{Digest, Event, FillFacts, FormLine, Known};
+pub use event::{Digest, Event, FillFacts, FormLine, Known, Question, Score, Written};
 pub use plan::{Effect, Plan, Record};
+pub use queue::{OLD_AFTER_MS, RESERVE};
 pub use state::{Config, EngineState, Job, Now, Phase, State};

@@ -1,7 +1,7 @@
 //! Messages as bytes. Each is serialised once and stored; what is sent later is that, byte for byte.
 
 use contract::{
-    answer::RedFlag,
+    answer::{Line, RedFlag},
     ids::RequestId,
     reply::{Accepted, Alert, ErrorCode, ErrorReply, Progress, Section},
     words::*,
@@ -21,8 +21,8 @@ pub(crate) fn alert(id: RequestId, triage: Triage, red_flags: Vec<RedFlag>) -> V
     bytes(&Alert { v: V1, kind: AlertType::Word, id, triage, red_flags })
 }
 
-pub(crate) fn progress(id: RequestId, section: Section, lines: Vec<contract::answer::Line>) -> Vec<u8> {
-    bytes(&Progress { v: V1, kind: ProgressType::Word, id, section, lines })
+pub(crate) fn progress(id: RequestId, section: Section, lines: Vec<Line>, complete: bool) -> Vec<u8> {
+    bytes(&Progress { v: V1, kind: ProgressType::Word, id, section, lines, complete })
 }
 
 pub(crate) fn error(code: ErrorCode, id: Option<RequestId>, retry_after_s: Option<u32>) -> Vec<u8> {

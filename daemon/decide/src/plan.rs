@@ -1,7 +1,7 @@
 //! What we owe: records first, then effects. A plan that nobody carries out is a lost patient.
 
 use crate::{
-    event::{Digest, FormLine},
+    event::{Digest, Question, Written},
     state::EngineState,
 };
 use contract::{
@@ -70,10 +70,18 @@ pub enum Record {
     Section {
         id: RequestId,
         section: Section,
-        lines: Vec<FormLine>,
+        written: Written,
     },
     /// The running job is waiting again.
     Interrupted {
+        id: RequestId,
+    },
+    /// Answered while it ran: its form may still be open in the worker.
+    Cancelled {
+        id: RequestId,
+    },
+    /// The worker has let go of a cancelled one.
+    Released {
         id: RequestId,
     },
     /// The answer was sent (again), and will be until its receipt comes.
@@ -95,6 +103,8 @@ impl Record {
             | Self::Received { id }
             | Self::Section { id, .. }
             | Self::Interrupted { id }
+            | Self::Cancelled { id }
+            | Self::Released { id }
             | Self::Sent { id } => *id == wanted,
             Self::Engine(_) | Self::AllDue => false,
         }
@@ -107,9 +117,13 @@ impl Record {
             | Self::Death { .. }
             | Self::Ended { .. }
             | Self::Received { .. } => true,
-            Self::Engine(_) | Self::Section { .. } | Self::Interrupted { .. } | Self::Sent { .. } | Self::AllDue => {
-                false
-            }
+            Self::Engine(_)
+            | Self::Section { .. }
+            | Self::Interrupted { .. }
+            | Self::Cancelled { .. }
+            | Self::Released { .. }
+            | Self::Sent { .. }
+            | Self::AllDue => false,
         }
     }
 }
@@ -135,6 +149,11 @@ pub enum Effect {
         id: RequestId,
         department: Department,
         lang: Lang,
+        /// Smaller goes first: 0 danger, 1 urgent or grown old, 2 routine.
+        class: u8,
+        /// Time left.
+        deadline_ms: u64,
+        questions: Vec<Question>,
         case: Box<Case>,
     },
     Cancel {

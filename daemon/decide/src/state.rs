@@ -1,17 +1,17 @@
 //! What the box knows at this moment. [`State::apply`] is the only place that changes it.
 
 use crate::{
-    event::{Digest, FormLine},
+    event::{Digest, Written},
     plan::Record,
 };
 use contract::{
     answer::AdapterRef,
     ids::{Department, RequestId, TabletName},
     reply::Section,
-    request::{Consult, Priority},
+    request::Consult,
     words::Triage,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The clocks, read once per event by the loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +34,8 @@ pub struct Config {
     pub scripted: bool,
     /// Most cases accepted and not yet answered.
     pub queue_max: usize,
+    /// Cases with the engine at a time; see `queue.rs` for the few that may come on top.
+    pub jobs_max: usize,
     /// Worker deaths on one case before it is taken away from the engine.
     pub deaths_max: u32,
     /// Times that a case may be started. More than deaths: a power cut is not the case's fault.
@@ -57,10 +59,13 @@ pub struct State {
     pub jobs: BTreeMap<RequestId, Job>,
     /// Answered, receipt outstanding.
     pub owed: BTreeMap<RequestId, Owed>,
-    pub running: Option<RequestId>,
+    /// With the engine at this moment.
+    pub running: BTreeSet<RequestId>,
+    /// Cancelled at their deadline, and the worker has not said yet that it let go of them.
+    pub leaving: BTreeSet<RequestId>,
     /// Smoothed milliseconds of the engine per case, once it has answered one.
     pub fill_ms: Option<u64>,
-    arrivals: u64,
+    pub(crate) arrivals: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -84,7 +89,7 @@ pub enum Phase {
     Running {
         began_ms: u64,
         first_section_ms: Option<u64>,
-        form: BTreeMap<Section, Vec<FormLine>>,
+        form: BTreeMap<Section, Written>,
     },
 }
 
@@ -92,20 +97,6 @@ impl Job {
     pub fn deadline_ms(&self) -> u64 {
         self.accepted_ms + u64::from(self.consult.deadline_s) * 1000
     }
-
-    fn rank(&self) -> (u8, u64) {
-        rank(self.triage, self.consult.priority, self.arrival)
-    }
-}
-
-/// Smaller is served first: danger before urgency before arrival.
-fn rank(triage: Triage, priority: Priority, arrival: u64) -> (u8, u64) {
-    let class = match (triage, priority) {
-        (Triage::Red, _) => 0,
-        (_, Priority::Urgent) => 1,
-        _ => 2,
-    };
-    (class, arrival)
 }
 
 #[derive(Debug, Clone)]
@@ -132,22 +123,11 @@ impl State {
             engine: EngineState::Starting,
             jobs: BTreeMap::new(),
             owed: BTreeMap::new(),
-            running: None,
+            running: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             fill_ms: None,
             arrivals: 0,
         }
-    }
-
-    /// The waiting case that is served next.
-    pub fn first_waiting(&self) -> Option<(&RequestId, &Job)> {
-        self.jobs.iter().filter(|(_, job)| matches!(job.phase, Phase::Waiting)).min_by_key(|(_, job)| job.rank())
-    }
-
-    /// How many cases would be served before one that arrived now. The one that runs is, whatever its rank.
-    pub(crate) fn ahead_of(&self, triage: Triage, priority: Priority) -> usize {
-        let this = rank(triage, priority, self.arrivals);
-        let runs = |other: &Job| matches!(other.phase, Phase::Running { .. });
-        self.jobs.values().filter(|other| runs(other) || other.rank() < this).count()
     }
 
     pub fn apply(&mut self, record: &Record, now: Now) {
@@ -161,7 +141,7 @@ impl State {
                 if let Some(job) = self.jobs.get_mut(id) {
                     job.attempts += 1;
                     job.phase = Phase::Running { began_ms: now.mono_ms, first_section_ms: None, form: BTreeMap::new() };
-                    self.running = Some(*id);
+                    self.running.insert(*id);
                 }
             }
             Record::Death { id } => {
@@ -177,9 +157,7 @@ impl State {
                     self.fill_ms = Some(self.fill_ms.map_or(took, |mean| (3 * mean + took) / 4));
                 }
                 self.jobs.remove(id);
-                if self.running == Some(*id) {
-                    self.running = None;
-                }
+                self.running.remove(id);
                 let due_ms = now.mono_ms + pause_ms(0);
                 let owed = Owed { tablet: tablet.clone(), tries: 0, since_ms: now.mono_ms, due_ms };
                 self.owed.insert(*id, owed);
@@ -187,13 +165,24 @@ impl State {
             Record::Received { id } => {
                 self.owed.remove(id);
             }
-            Record::Engine(engine) => self.engine = *engine,
-            Record::Section { id, section, lines } => {
+            Record::Engine(engine) => {
+                self.engine = *engine;
+                self.leaving.clear(); // the worker that held them is gone
+            }
+            Record::Cancelled { id } => {
+                self.leaving.insert(*id);
+            }
+            Record::Released { id } => {
+                self.leaving.remove(id);
+            }
+            Record::Section { id, section, written } => {
                 if let Some(Job { phase: Phase::Running { first_section_ms, form, .. }, accepted_ms, .. }) =
                     self.jobs.get_mut(id)
                 {
-                    first_section_ms.get_or_insert(now.mono_ms.saturating_sub(*accepted_ms));
-                    form.insert(*section, lines.clone());
+                    if written.complete {
+                        first_section_ms.get_or_insert(now.mono_ms.saturating_sub(*accepted_ms));
+                    }
+                    form.insert(*section, written.clone());
                 }
             }
             Record::Sent { id } => {
@@ -227,8 +216,6 @@ impl State {
         if let Some(job) = self.jobs.get_mut(id) {
             job.phase = Phase::Waiting;
         }
-        if self.running == Some(*id) {
-            self.running = None;
-        }
+        self.running.remove(id);
     }
 }

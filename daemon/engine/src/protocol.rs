@@ -96,6 +96,10 @@ pub struct Script {
     pub crash_on: Option<String>,
     /// Goes silent for ever on a case whose complaint holds this text.
     pub hang_on: Option<String>,
+    /// Says at its opening that it cannot work, for this reason.
+    pub unfit: Option<String>,
+    /// Aborts the worker before it is ready.
+    pub die_at_open: bool,
     /// Written instead of the built-in lines, into each section.
     pub lines: Option<Vec<String>>,
 }

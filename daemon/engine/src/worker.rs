@@ -41,7 +41,13 @@ pub fn run(stdin: Stdin, mut out: impl Write) -> Result<(), FrameError> {
         return Ok(());
     };
     match open {
+        OpenOrder::Scripted(Script { unfit: Some(reason), .. }) => {
+            frame::write(&mut out, &Report::Unfit { reason, short_of_memory: false })
+        }
         OpenOrder::Scripted(script) => {
+            if script.die_at_open {
+                std::process::abort();
+            }
             frame::write(&mut out, &Report::Ready(Ready::default()))?;
             serve(&mut Scripted::new(script), &orders, &mut out)
         }

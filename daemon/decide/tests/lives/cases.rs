@@ -86,6 +86,7 @@ pub fn config(queue_max: usize) -> Config {
         departments: SERVED.iter().map(|code| (department(code), adapter(code))).collect(),
         scripted: false,
         queue_max,
+        jobs_max: 1,
         deaths_max: 2,
         attempts_max: 4,
     }

@@ -12,22 +12,22 @@ use contract::{
     request::{Consult, Priority},
     words::Triage,
 };
-use decide::{Config, Effect, EngineState, Event, Job, Now, Phase, Record, State};
+use decide::{Config, Effect, EngineState, Event, Job, Now, OLD_AFTER_MS, Phase, RESERVE, Record, State};
 use std::collections::BTreeSet;
 
 /// After a step nothing is left to do at this moment.
 pub fn of_a_state(state: &State, now: Now) {
     let config = &state.config;
     assert!(state.jobs.len() <= config.queue_max, "the queue is over its bound");
-    let running: Vec<RequestId> = state.jobs.iter().filter(|(_, job)| runs(job)).map(|(id, _)| *id).collect();
-    assert_eq!(running, Vec::from_iter(state.running), "one case at most is with the engine, and the state says which");
+    let running: BTreeSet<RequestId> = state.jobs.iter().filter(|(_, job)| runs(job)).map(|(id, _)| *id).collect();
+    assert_eq!(running, state.running, "the state says which cases are with the engine");
+    let of_routine = running.iter().filter(|id| !presses(&state.jobs[id])).count();
+    assert!(of_routine <= config.jobs_max, "routine in the places that are kept for danger");
+    assert!(running.len() <= config.jobs_max + RESERVE, "more at a time than there are places");
     if state.engine == EngineState::Ready {
-        assert!(
-            state.running.is_some() || state.jobs.is_empty(),
-            "the engine is ready, somebody waits, nobody is served"
-        );
+        nobody_waits_beside_a_free_place(state);
     } else {
-        assert_eq!(state.running, None, "with an engine that is {:?}", state.engine);
+        assert!(running.is_empty() && state.leaving.is_empty(), "with an engine that is {:?}", state.engine);
     }
     assert!(
         state.engine != EngineState::Unfit || state.jobs.is_empty(),
@@ -42,6 +42,22 @@ pub fn of_a_state(state: &State, now: Now) {
         assert!(!state.owed.contains_key(id), "P3: {id} is both open and answered");
     }
     assert!(state.owed.values().all(|owed| owed.due_ms > now.mono_ms), "an answer is due and was not sent");
+}
+
+fn nobody_waits_beside_a_free_place(state: &State) {
+    let running = || state.jobs.values().filter(|job| runs(job));
+    if state.jobs.values().any(|job| job.deaths > 0) {
+        let idle = running().count() == 0 && state.leaving.is_empty();
+        return assert!(!idle, "a suspect waits for a worker that has nothing to do");
+    }
+    for job in state.jobs.values().filter(|job| !runs(job)) {
+        let full = running().count() == state.config.jobs_max + RESERVE;
+        let full_of_routine = running().filter(|job| !presses(job)).count() == state.config.jobs_max;
+        assert!(
+            full || (full_of_routine && !presses(job)),
+            "the engine is ready, there is a place, and nobody gets it"
+        );
+    }
 }
 
 pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[Effect], after: &State, now: Now) {
@@ -80,7 +96,12 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
                     assert!(error.code != ErrorCode::Busy || full, "busy with a free place");
                 }
             }
-            Effect::Fill { id, .. } => fills.push(*id),
+            Effect::Fill { id, class, deadline_ms, .. } => {
+                fills.push(*id);
+                let job = &after.jobs[id];
+                assert_eq!(*class, [0, 1, 1, 2][rank(job, now).0]);
+                assert_eq!(now.mono_ms + deadline_ms, job.deadline_ms());
+            }
             Effect::PublishAnswer { tablet, id } => {
                 let owed = before.owed.get(id).map(|owed| &owed.tablet);
                 assert_eq!(owed, Some(tablet), "{id} has its receipt, or is another tablet's, and is sent again");
@@ -90,14 +111,35 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
     }
     let attempts: Vec<RequestId> = records.iter().filter_map(attempt).collect();
     assert_eq!(fills, attempts, "each order has its record, each record its order");
-    assert!(fills.len() <= 1, "two orders at one moment");
-    if let Some(id) = fills.first() {
-        assert_eq!((after.running, after.engine), (Some(*id), EngineState::Ready));
-        let served = rank(&after.jobs[id]);
-        assert!(after.jobs.values().all(|other| served <= rank(other)), "{id} was served before its turn");
-    }
+    each_is_served_in_its_turn(&fills, after, now);
+    the_queue_is_as_it_was_said(event, effects, &fills, after);
     a_case_taken_from_the_worker_is_cancelled(before, event, effects, after);
     every_end_has_the_reason_it_gives(before, event, records, after, now);
+}
+
+fn each_is_served_in_its_turn(fills: &[RequestId], after: &State, now: Now) {
+    assert!(fills.is_empty() || after.engine == EngineState::Ready);
+    let begun: Vec<&Job> = fills.iter().map(|id| &after.jobs[id]).collect();
+    assert!(begun.is_sorted_by_key(|job| rank(job, now)), "begun in another order than theirs");
+    for job in begun {
+        for other in after.jobs.values().filter(|other| !runs(other) && rank(other, now) < rank(job, now)) {
+            let passed = other.deaths == 0 && presses(job) && !presses(other);
+            assert!(passed, "{:?} was served before {:?}", rank(job, now), rank(other, now));
+        }
+    }
+}
+
+/// `queue: 0` says that it is begun at once; while suspects are served one by one, it is an estimate.
+fn the_queue_is_as_it_was_said(event: &Event, effects: &[Effect], fills: &[RequestId], after: &State) {
+    let Event::Consult { consult, .. } = event else { return };
+    let plain = after.leaving.is_empty() && after.jobs.values().all(|job| job.deaths == 0);
+    for effect in effects {
+        let Effect::Publish { message, .. } = effect else { continue };
+        let Ok(Reply::Accepted(accepted)) = Reply::parse(message) else { continue };
+        if plain && after.engine == EngineState::Ready && after.jobs.contains_key(&consult.id) {
+            assert_eq!(accepted.queue == 0, fills.contains(&consult.id), "said to be {} cases away", accepted.queue);
+        }
+    }
 }
 
 fn every_end_has_the_reason_it_gives(before: &State, event: &Event, records: &[Record], after: &State, now: Now) {
@@ -106,26 +148,32 @@ fn every_end_has_the_reason_it_gives(before: &State, event: &Event, records: &[R
         let Record::Ended { id, message, .. } = record else { continue };
         let Ok(Reply::Answer(answer)) = Reply::parse(message) else { panic!("{id} ends without an answer") };
         let says = |why| answer.provenance.degraded.contains(&why);
-        let runs = before.running == Some(*id);
+        let runs = before.running.contains(id);
         let filled = runs && matches!(event, Event::Filled { job, .. } if job == id);
         let failed = runs && matches!(event, Event::FillFailed { job } if job == id);
         let overdue = before.jobs.get(id).is_some_and(|job| job.deadline_ms() <= now.mono_ms);
         assert!(!says(Deadline) || overdue, "{id} ends before its deadline and blames it");
         assert!(!says(EngineDown) || failed || after.engine == EngineState::Unfit, "{id} blames an engine that works");
+        let killed = before.jobs.get(id).is_some_and(|job| {
+            let deaths = job.deaths + u32::from(runs && matches!(event, Event::WorkerDied));
+            deaths >= before.config.deaths_max || job.attempts >= before.config.attempts_max
+        });
+        assert!(!says(EngineCrashed) || killed, "{id} is said to kill workers and does not");
         let known = [Deadline, EngineDown, EngineCrashed, NoAdapter].into_iter().any(says);
         assert!(known || filled, "{id} ends by the word of a worker that does not have it");
     }
 }
 
 fn a_case_taken_from_the_worker_is_cancelled(before: &State, event: &Event, effects: &[Effect], after: &State) {
-    let Some(id) = before.running.filter(|id| !after.jobs.contains_key(id)) else { return };
-    let let_go = match event {
-        Event::Filled { job, .. } | Event::FillFailed { job } => *job == id,
-        Event::WorkerDied | Event::Engine(_) => true,
-        _ => false,
-    };
-    let cancelled = effects.iter().any(|effect| matches!(effect, Effect::Cancel { id: it } if *it == id));
-    assert!(let_go || cancelled, "the worker goes on with {id}, which is answered");
+    for id in before.running.iter().filter(|id| !after.jobs.contains_key(id)) {
+        let let_go = match event {
+            Event::Filled { job, .. } | Event::FillFailed { job } => job == id,
+            Event::WorkerDied | Event::Engine(_) => true,
+            _ => false,
+        };
+        let cancelled = effects.iter().any(|effect| matches!(effect, Effect::Cancel { id: it } if it == id));
+        assert!(let_go || cancelled, "the worker goes on with {id}, which is answered");
+    }
 }
 
 /// What is durable is the same in memory and on the disk.
@@ -174,6 +222,10 @@ fn of_an_answer(answer: &Answer, row: &Row, config: &Config) {
     );
     assert_eq!(answer.patient_text, None);
     let provenance = &answer.provenance;
+    if let Some(hint) = &provenance.department_hint {
+        assert!(*hint != answer.department && SERVED.contains(&&**hint), "a hint at {hint}");
+        assert!(&*consult.department == "auto" && &*answer.department == "internal", "there was a reason");
+    }
     let opinion = !answer.possible_causes.is_empty();
     assert!(opinion || answer.abstained.is_some(), "no opinion, and it does not say that it abstains");
     let by_rules_alone = answer.uncertainty.basis == UncertaintyBasis::RulesOnly;
@@ -214,10 +266,23 @@ fn attempt(record: &Record) -> Option<RequestId> {
     }
 }
 
-/// Danger before urgency before arrival, said again in other words than the core's.
-fn rank(job: &Job) -> (bool, bool, u64) {
-    let red = cases::rules_alone(&job.consult).triage == Triage::Red;
-    (!red, !red && job.consult.priority != Priority::Urgent, job.arrival)
+/// Danger, the long waiting, urgency, routine; then time; said again in other words than the core's.
+fn rank(job: &Job, now: Now) -> (usize, u64, u64) {
+    let waited = now.mono_ms.saturating_sub(job.accepted_ms);
+    match (presses(job), red(job)) {
+        (_, true) => (0, job.deadline_ms(), job.arrival),
+        (false, _) if waited >= OLD_AFTER_MS => (1, job.accepted_ms, job.arrival),
+        (true, _) => (2, job.deadline_ms(), job.arrival),
+        (false, _) => (3, job.deadline_ms(), job.arrival),
+    }
+}
+
+fn red(job: &Job) -> bool {
+    cases::rules_alone(&job.consult).triage == Triage::Red
+}
+
+fn presses(job: &Job) -> bool {
+    red(job) || job.consult.priority == Priority::Urgent
 }
 
 fn department(consult: &Consult) -> &str {

@@ -7,7 +7,10 @@ use contract::{
     reply::{Accepted, ErrorCode, ErrorReply, Progress, Reply, Section},
     request::{Request, parse_request},
 };
-use decide::{Effect, EngineState, Event, FillFacts, FormLine, Now, Plan, State, step};
+use decide::{
+    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, Plan, Question, Record, Score, State,
+    Written, step,
+};
 use serde_json::{Value, json};
 
 const DEADLINE_S: u32 = 180;
@@ -22,7 +25,12 @@ struct Clinic {
 
 impl Clinic {
     fn new(queue_max: usize) -> Self {
-        Self { state: State::new(cases::config(queue_max)), now: Now::default() }
+        Self::with(queue_max, 1)
+    }
+
+    fn with(queue_max: usize, jobs_max: usize) -> Self {
+        let config = Config { jobs_max, ..cases::config(queue_max) };
+        Self { state: State::new(config), now: Now::default() }
     }
 
     fn step(&mut self, event: Event) -> Plan {
@@ -45,8 +53,12 @@ impl Clinic {
     }
 
     fn writes(&mut self, job: RequestId, section: Section, text: &str) -> Plan {
-        let lines = vec![FormLine { text: text.into(), logprob: -0.1 }];
-        self.step(Event::Section { job, section, lines })
+        self.writes_lines(job, section, &[text], true)
+    }
+
+    fn writes_lines(&mut self, job: RequestId, section: Section, lines: &[&str], complete: bool) -> Plan {
+        let lines = lines.iter().map(|text| FormLine { text: (*text).into(), logprob: -0.1 }).collect();
+        self.step(Event::Section { job, section, written: Written { lines, complete } })
     }
 
     fn fills(&mut self, job: RequestId) -> Plan {
@@ -60,10 +72,15 @@ impl Clinic {
 }
 
 fn served(plan: &Plan) -> Option<RequestId> {
-    plan.effects.iter().find_map(|effect| match effect {
+    all_served(plan).first().copied()
+}
+
+fn all_served(plan: &Plan) -> Vec<RequestId> {
+    let fill = |effect: &Effect| match effect {
         Effect::Fill { id, .. } => Some(*id),
         _ => None,
-    })
+    };
+    plan.effects.iter().filter_map(fill).collect()
 }
 
 fn replies(plan: &Plan) -> Vec<Reply> {
@@ -96,41 +113,162 @@ fn busy(plan: &Plan) -> ErrorReply {
 }
 
 #[test]
-fn danger_is_served_before_urgency_before_arrival() {
+fn danger_is_served_before_urgency_before_the_earlier_deadline_before_arrival() {
     let (routine, urgent) = ("routine", "urgent");
-    type Arrival<'a> = (usize, &'a str);
+    type Arrival<'a> = (usize, &'a str, u32);
     #[rustfmt::skip]
-    let table: [(&[Arrival], &[usize]); 4] = [
-        (&[(GREEN, routine), (GREEN, routine), (GREEN, routine)],              &[0, 1, 2]),
-        (&[(GREEN, routine), (GREEN, urgent), (GREEN, routine)],               &[1, 0, 2]),
-        (&[(GREEN, routine), (GREEN, urgent), (RED, routine), (RED, urgent)],  &[2, 3, 1, 0]),
-        (&[(GREEN, urgent), (RED, routine), (GREEN, urgent), (GREEN, routine)], &[1, 0, 2, 3]),
+    let table: [(&[Arrival], &[usize]); 5] = [
+        (&[(GREEN, routine, 90), (GREEN, routine, 90), (GREEN, routine, 90)],                     &[0, 1, 2]),
+        (&[(GREEN, routine, 90), (GREEN, routine, 80), (GREEN, routine, 70)],                     &[2, 1, 0]),
+        (&[(GREEN, routine, 30), (GREEN, urgent, 90), (GREEN, routine, 90)],                      &[1, 0, 2]),
+        (&[(GREEN, routine, 30), (GREEN, urgent, 40), (RED, routine, 90), (RED, urgent, 90)],     &[2, 3, 1, 0]),
+        (&[(GREEN, urgent, 90), (RED, routine, 600), (GREEN, urgent, 80), (GREEN, routine, 30)],  &[1, 2, 0, 3]),
     ];
     for (arrivals, order) in table {
         let mut clinic = Clinic::new(9);
-        for (n, (case, priority)) in arrivals.iter().enumerate() {
+        for (n, (case, priority, deadline_s)) in arrivals.iter().enumerate() {
             // Ids fall while arrivals rise, so that the order of ids is nobody's order.
-            let _accepted = clinic.consults(9 - n, *case, priority);
+            let bytes = cases::request(cases::id(9 - n), *case, "zh", "internal", priority, *deadline_s);
+            let _accepted = clinic.consults_in(bytes);
         }
-        let mut plan = clinic.ready();
-        for n in order {
-            let id = served(&plan).expect("somebody waits");
-            assert_eq!(id, cases::id(9 - n), "{arrivals:?}");
-            plan = clinic.fills(id);
+        let mut begun = all_served(&clinic.ready());
+        while let Some(id) = clinic.state.running.first().copied() {
+            begun.extend(all_served(&clinic.fills(id)));
         }
-        assert_eq!(served(&plan), None);
+        // One place for all and two more for danger: those are begun first, and among themselves in their order.
+        let expected: Vec<RequestId> = order.iter().map(|n| cases::id(9 - n)).collect();
+        assert_eq!(begun, expected, "{arrivals:?}");
     }
 }
 
 #[test]
-fn a_danger_waits_for_the_case_that_runs_and_counts_it() {
-    let mut clinic = Clinic::new(9);
+fn danger_does_not_wait_for_a_place_that_routine_has() {
+    let mut clinic = Clinic::with(32, 2);
     let _status = clinic.ready();
-    assert_eq!(accepted(&clinic.consults(1, GREEN, "routine")).queue, 0);
-    let plan = clinic.consults(2, RED, "routine");
-    assert_eq!((accepted(&plan).queue, served(&plan)), (1, None), "the one that runs is before it");
-    assert_eq!(accepted(&clinic.consults(3, GREEN, "routine")).queue, 2);
-    assert_eq!(served(&clinic.fills(cases::id(1))), Some(cases::id(2)));
+    let queue = |plan: &Plan| (accepted(plan).queue, !all_served(plan).is_empty());
+    assert_eq!(queue(&clinic.consults(1, GREEN, "routine")), (0, true));
+    assert_eq!(queue(&clinic.consults(2, GREEN, "routine")), (0, true));
+    assert_eq!(queue(&clinic.consults(3, GREEN, "routine")), (1, false), "two at a time");
+    assert_eq!(queue(&clinic.consults(4, GREEN, "routine")), (2, false));
+    assert_eq!(queue(&clinic.consults(5, RED, "routine")), (0, true), "on top of them");
+    assert_eq!(queue(&clinic.consults(6, GREEN, "urgent")), (0, true));
+    assert_eq!(queue(&clinic.consults(7, RED, "urgent")), (1, false), "the reserve has an end");
+    // An urgent one that ends makes room for the next of its kind, and not for routine.
+    assert_eq!(all_served(&clinic.fills(cases::id(6))), [cases::id(7)]);
+    assert_eq!(all_served(&clinic.fills(cases::id(5))), []);
+    assert_eq!(all_served(&clinic.fills(cases::id(1))), [cases::id(3)]);
+}
+
+#[test]
+fn what_several_take_at_a_time_is_in_the_estimate() {
+    let mut clinic = Clinic::with(32, 2);
+    let _status = clinic.ready();
+    let _begun = [clinic.consults(1, GREEN, "routine"), clinic.consults(2, GREEN, "routine")];
+    let _ended = [clinic.after(20).fills(cases::id(1)), clinic.fills(cases::id(2))];
+    let eta = |plan: Plan| accepted(&plan).eta_s;
+    assert_eq!(eta(clinic.consults(3, GREEN, "routine")), Some(20));
+    assert_eq!(eta(clinic.consults(4, GREEN, "routine")), Some(20), "beside the other");
+    assert_eq!(eta(clinic.consults(5, GREEN, "routine")), Some(30), "one of the two ends after ten seconds");
+    assert_eq!(eta(clinic.consults(6, GREEN, "routine")), Some(40));
+    assert_eq!(eta(clinic.consults(7, RED, "routine")), Some(20), "danger waits for nobody");
+
+    let mut clinic = Clinic::with(2, 2);
+    let _status = clinic.ready();
+    let _begun = [clinic.consults(1, GREEN, "routine"), clinic.consults(2, GREEN, "routine")];
+    let _ended = [clinic.after(20).fills(cases::id(1)), clinic.fills(cases::id(2))];
+    let _begun = [clinic.consults(3, GREEN, "routine"), clinic.consults(4, GREEN, "routine")];
+    assert_eq!(busy(&clinic.consults(5, RED, "routine")).retry_after_s, Some(10), "one of the two ends by then");
+}
+
+#[test]
+fn a_stream_of_urgent_cases_does_not_keep_routine_waiting_for_ever() {
+    let mut clinic = Clinic::with(32, 1);
+    let _status = clinic.ready();
+    let _first = clinic.consults(0, GREEN, "urgent");
+    let _more = [clinic.consults(1, GREEN, "urgent"), clinic.consults(2, GREEN, "urgent")];
+    let patient = cases::id(9);
+    assert_eq!(accepted(&clinic.consults(9, GREEN, "routine")).queue, 1);
+    // Each second an urgent case ends and another comes: there is always one to be served before routine.
+    let mut waited_s = 0;
+    let begun = (10..).find(|n| {
+        let _accepted = clinic.consults(*n, GREEN, "urgent");
+        waited_s += 1;
+        let oldest = *clinic.state.running.first().expect("always somebody");
+        clinic.after(1);
+        all_served(&clinic.fills(oldest)).contains(&patient) || waited_s > DEADLINE_S as u64
+    });
+    assert!(begun.is_some());
+    assert_eq!(waited_s, OLD_AFTER_MS / 1000, "begun at the first place after it has grown old");
+}
+
+#[test]
+fn danger_goes_before_what_has_grown_old() {
+    let mut clinic = Clinic::with(32, 1);
+    let _status = clinic.ready();
+    let _running = [0, 1, 2].map(|n| clinic.consults(n, RED, "routine"));
+    let _waits = [clinic.consults(3, GREEN, "routine"), clinic.after(61).consults(4, RED, "routine")];
+    assert_eq!(all_served(&clinic.fills(cases::id(0))), [cases::id(4)]);
+    assert_eq!(all_served(&clinic.fills(cases::id(1))), [cases::id(3)]);
+}
+
+#[test]
+fn the_innocent_survive_beside_poison_and_it_dies_alone() {
+    let mut clinic = Clinic::with(32, 4);
+    let (poison, late) = (cases::id(2), cases::id(9));
+    let _accepted: Vec<Plan> = (0..4).map(|n| clinic.consults(n, GREEN, "routine")).collect();
+    assert_eq!(all_served(&clinic.ready()).len(), 4, "in company");
+    assert!(replies(&clinic.step(Event::WorkerDied)).is_empty(), "nobody is guilty yet");
+    assert!(clinic.state.jobs.values().all(|job| job.deaths == 1), "everybody is suspect");
+
+    assert_eq!(all_served(&clinic.ready()), [cases::id(0)], "alone");
+    assert_eq!(all_served(&clinic.consults(9, GREEN, "routine")), [], "nothing beside it");
+    assert_eq!(all_served(&clinic.fills(cases::id(0))), [cases::id(1)]);
+    assert_eq!(all_served(&clinic.fills(cases::id(1))), [poison]);
+    let plan = clinic.step(Event::WorkerDied);
+    assert_eq!((answer(&plan).id, answer(&plan).provenance.degraded), (poison, vec![Degraded::EngineCrashed]));
+    assert_eq!(all_served(&clinic.ready()), [cases::id(3)]);
+    assert_eq!(all_served(&clinic.fills(cases::id(3))), [late], "and the others go on");
+}
+
+#[test]
+fn a_suspect_at_the_head_is_not_passed() {
+    let mut clinic = Clinic::with(32, 2);
+    let suspect = cases::id(1);
+    let _accepted = clinic.consults(1, GREEN, "urgent");
+    let _death = [clinic.ready(), clinic.step(Event::WorkerDied)];
+    let _routine = [clinic.consults(2, GREEN, "routine"), clinic.consults(3, RED, "routine")];
+    assert_eq!(all_served(&clinic.ready()), [cases::id(3)], "danger goes before it");
+    assert_eq!(all_served(&clinic.consults(4, GREEN, "urgent")), [], "and nothing behind it, or company never ends");
+    assert_eq!(all_served(&clinic.consults(5, RED, "routine")), [cases::id(5)]);
+    assert_eq!(all_served(&clinic.fills(cases::id(3))), []);
+    assert_eq!(all_served(&clinic.fills(cases::id(5))), [suspect]);
+    assert_eq!(all_served(&clinic.fills(suspect)).len(), 2);
+}
+
+#[test]
+fn a_suspect_waits_until_the_worker_has_let_go_of_what_was_cancelled() {
+    let mut clinic = Clinic::with(32, 2);
+    let (late, suspect) = (cases::id(1), cases::id(2));
+    let _accepted = clinic.consults(2, GREEN, "routine");
+    let _death = [clinic.ready(), clinic.step(Event::WorkerDied), clinic.step(Event::Engine(EngineState::Restarting))];
+    let _accepted = clinic.consults_in(cases::request(late, RED, "zh", "internal", "routine", 5));
+    assert_eq!(all_served(&clinic.ready()), [late]);
+    let plan = clinic.after(5).step(Event::Tick);
+    assert_eq!(answer(&plan).id, late);
+    assert_eq!(all_served(&plan), [], "its form may still be open");
+    assert_eq!(all_served(&clinic.step(Event::FillFailed { job: late })), [suspect]);
+
+    // The same with a worker that hangs in it: its end is nobody else's death.
+    let late = cases::id(3);
+    let _ended = clinic.fills(suspect);
+    let _accepted = [clinic.consults(4, GREEN, "routine"), clinic.step(Event::WorkerDied)];
+    assert_eq!(clinic.state.jobs[&cases::id(4)].deaths, 1);
+    let _accepted = clinic.consults_in(cases::request(late, RED, "zh", "internal", "routine", 5));
+    assert_eq!(all_served(&clinic.ready()), [late]);
+    let _late = clinic.after(5).step(Event::Tick);
+    let _death = clinic.step(Event::WorkerDied);
+    assert_eq!(clinic.state.jobs[&cases::id(4)].deaths, 1);
+    assert_eq!(all_served(&clinic.ready()), [cases::id(4)]);
 }
 
 #[test]
@@ -144,7 +282,7 @@ fn a_full_queue_is_an_answer() {
     assert!(!busy(&refused).is_final, "the same id may come again");
 
     let _answered = clinic.after(12).fills(cases::id(1));
-    assert_eq!(accepted(&clinic.consults(2, RED, "urgent")).eta_s, Some(12));
+    assert_eq!(accepted(&clinic.consults(2, GREEN, "routine")).eta_s, Some(12));
     assert_eq!(busy(&clinic.consults(3, GREEN, "routine")).retry_after_s, Some(12), "one case's time");
 }
 
@@ -153,7 +291,7 @@ fn at_its_deadline_a_case_is_answered_with_what_is_finished() {
     let mut clinic = Clinic::new(9);
     let (late, next) = (cases::id(1), cases::id(2));
     let _status = clinic.ready();
-    let _runs = clinic.consults(1, RED, "routine");
+    let _runs = clinic.consults(1, GREEN, "routine");
     let _progress = clinic.writes(late, Section::PossibleCauses, "足癣：趾间瘙痒");
     let _waits = clinic.after(100).consults(2, GREEN, "routine");
     assert!(replies(&clinic.after(79).step(Event::Tick)).is_empty(), "a second before it");
@@ -163,12 +301,13 @@ fn at_its_deadline_a_case_is_answered_with_what_is_finished() {
     assert_eq!(said.id, late);
     assert_eq!(said.provenance.degraded, [Degraded::Deadline, Degraded::FormIncomplete]);
     assert_eq!(said.possible_causes.iter().map(|cause| &*cause.name).collect::<Vec<_>>(), ["足癣"]);
-    assert!(!said.red_flags.is_empty() && said.abstained.is_none());
+    assert!(said.abstained.is_none());
     assert!(plan.effects.iter().any(|effect| matches!(effect, Effect::Cancel { id } if *id == late)));
     assert_eq!(served(&plan), Some(next), "the next is not kept waiting");
 
     let too_late = [clinic.writes(late, Section::CannotExclude, "湿疹"), clinic.fills(late)];
-    assert!(too_late.iter().all(|plan| plan.records.is_empty() && plan.effects.is_empty()), "answered is answered");
+    let changes = |plan: &Plan| plan.records.iter().any(Record::is_durable) || !plan.effects.is_empty();
+    assert!(!too_late.iter().any(changes), "answered is answered");
 }
 
 #[test]
@@ -245,4 +384,95 @@ fn a_control_character_hides_no_dose() {
     let said = answer(&clinic.fills(cases::id(1)));
     assert!(said.medication_cautions.is_empty());
     assert_eq!(said.provenance.lines_dropped, 1);
+}
+
+#[test]
+fn each_line_is_shown_once_as_it_comes_and_the_end_of_a_section_is_told() {
+    let mut clinic = Clinic::new(9);
+    let job = cases::id(1);
+    let _begun = [clinic.consults(1, GREEN, "routine"), clinic.ready()];
+    let (causes, dose) = (Section::PossibleCauses, "阿莫西林：0.5g口服");
+    #[rustfmt::skip]
+    let table: [(&[&str], bool, Option<(usize, bool)>); 8] = [
+        (&[],                            false, None), // nothing to be seen yet
+        (&["足癣：痒"],                  false, Some((1, false))),
+        (&["足癣：痒"],                  false, None),
+        (&["足癣：痒", dose],            false, None), // a line that the doctor may not see is none
+        (&["足癣：痒", dose, "湿疹：痒"], false, Some((2, false))),
+        (&["足癣：痒", dose, "湿疹：痒"], true,  Some((2, true))),
+        (&["足癣：痒", dose, "湿疹：痒"], true,  None),
+        (&["足癣：痒"],                  true,  Some((1, true))),
+    ];
+    for (lines, complete, shown) in table {
+        let plan = clinic.writes_lines(job, causes, lines, complete);
+        let progress: Option<Progress> = first!(plan, Progress);
+        assert_eq!(progress.map(|p| (p.lines.len(), p.complete)), shown, "{lines:?} {complete}");
+    }
+    let progress: Option<Progress> = first!(clinic.writes_lines(job, Section::CannotExclude, &[], true), Progress);
+    assert_eq!(progress.map(|p| (p.lines.len(), p.complete)), Some((0, true)), "finished, and nothing in it");
+}
+
+#[test]
+fn what_is_written_of_a_section_is_in_the_answer_and_said_to_be_unfinished() {
+    let mut clinic = Clinic::new(9);
+    let job = cases::id(1);
+    let _begun = [clinic.consults(1, GREEN, "routine"), clinic.ready()];
+    let _all = Section::ALL.map(|section| clinic.after(1).writes(job, section, "足癣：痒"));
+    let _more = clinic.writes_lines(job, Section::PossibleCauses, &["足癣：痒", "湿疹：痒"], false);
+    let late = clinic.after(180).step(Event::Tick);
+    assert_eq!(answer(&late).provenance.degraded, [Degraded::Deadline, Degraded::FormIncomplete]);
+    assert_eq!(answer(&late).possible_causes.len(), 2);
+    assert_eq!(answer(&late).provenance.timings.first_section_ms, Some(1000));
+
+    // The same form to its end; and its first lines are no finished section.
+    let job = cases::id(2);
+    let _begun = [clinic.fills(cases::id(1)), clinic.consults(2, GREEN, "routine")];
+    let _lines = clinic.after(1).writes_lines(job, Section::PossibleCauses, &["足癣：痒"], false);
+    let _all = Section::ALL.map(|section| clinic.after(1).writes(job, section, "足癣：痒"));
+    let said = answer(&clinic.fills(job));
+    assert_eq!((said.provenance.degraded, said.provenance.timings.first_section_ms), (vec![], Some(2000)));
+}
+
+#[test]
+fn the_model_is_asked_for_a_department_only_where_ours_had_no_reason_and_routes_nobody() {
+    let adult = json!({"complaint": {"text": "脚气痒一周"}});
+    let child = json!({"age": {"value": 5, "unit": "year"}, "complaint": {"text": "脚气痒一周"}});
+    let prefers = |name: &str, share: f32| vec![(name.to_owned(), share), ("internal".to_owned(), 1.0 - share)];
+    #[rustfmt::skip]
+    let table = [
+        ("auto",     &adult, true,  prefers("obstetrics", 0.6),  Some("obstetrics")),
+        ("auto",     &adult, true,  prefers("obstetrics", 0.59), None),
+        ("auto",     &adult, true,  prefers("obstetrics", 0.1),  None), // clearly ours
+        ("auto",     &adult, true,  prefers("surgery", 0.9),     None), // not served here
+        ("auto",     &adult, true,  prefers("obstetrics", f32::NAN), None),
+        ("auto",     &child, false, prefers("obstetrics", 0.9),  None),
+        ("internal", &adult, false, prefers("obstetrics", 0.9),  None),
+    ];
+    for (n, (department, case, asked, options, hint)) in table.into_iter().enumerate() {
+        let id = cases::id(n);
+        let request = json!({"v": 1, "type": "consult", "id": id, "department": department, "case": case});
+        let mut clinic = Clinic::new(9);
+        let _accepted = clinic.consults_in(request.to_string().into_bytes());
+        let plan = clinic.ready();
+        let question = Question::Department { options: clinic.state.config.departments.keys().cloned().collect() };
+        let questions = plan.effects.iter().find_map(|effect| match effect {
+            Effect::Fill { questions, .. } => Some(questions.clone()),
+            _ => None,
+        });
+        assert_eq!(questions, Some(if asked { vec![question.clone()] } else { vec![] }), "{department} {case}");
+
+        let scores = vec![Score { question, options }];
+        let said = answer(&clinic.step(Event::Filled { job: id, facts: FillFacts { scores, ..FillFacts::default() } }));
+        assert_eq!(said.provenance.department_hint.as_deref(), hint, "{n}");
+        assert_ne!(&*said.department, "obstetrics", "{n}: routed by the model");
+    }
+}
+
+#[test]
+fn a_box_with_one_department_asks_for_none() {
+    let mut clinic = Clinic::new(9);
+    clinic.state.config.departments.retain(|department, _| &**department == "internal");
+    let _accepted = clinic.consults_in(cases::request(cases::id(1), GREEN, "zh", "auto", "routine", DEADLINE_S));
+    let asked = |effect: &Effect| matches!(effect, Effect::Fill { questions, .. } if !questions.is_empty());
+    assert!(!clinic.ready().effects.iter().any(asked));
 }

@@ -12,7 +12,10 @@ use contract::{
     reply::{Reply, Section},
     request::{Request, parse_receipt, parse_request},
 };
-use decide::{Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, step};
+use decide::{
+    Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Question, Record, Score, State,
+    Written, step,
+};
 use serde_json::json;
 use sha2::Digest as _;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -44,6 +47,11 @@ pub struct World {
     disk: Disk,
     /// The consults of this life, each at its own tablet.
     consults: Vec<(RequestId, Mail)>,
+    /// The forms that the worker has open, told from what it was ordered and what it has said: not the box's own word.
+    open: BTreeSet<RequestId>,
+    /// These kill the worker that has them open; in a fair life nothing else does.
+    poison: BTreeSet<RequestId>,
+    fair: bool,
     /// Not acknowledged before the power failed: the broker brings it again.
     undelivered: Vec<Mail>,
     published: HashSet<(TabletName, Vec<u8>)>,
@@ -56,8 +64,11 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let scripted = dice.one_in(4);
-        let config = Config { scripted, ..cases::config(1 + dice.below(6)) };
+        let (queue_max, jobs_max) = (1 + dice.below(12), 1 + dice.below(4));
+        let config = Config { scripted, jobs_max, ..cases::config(queue_max) };
         let consults = (0..20).map(|n| (cases::id(n), consult(&mut dice, n))).collect();
+        let poison = (0..20).filter(|_| dice.one_in(6)).map(cases::id).collect();
+        let fair = dice.one_in(2);
         Self {
             state: State::new(config.clone()),
             config,
@@ -66,6 +77,9 @@ impl World {
             batch: Batch::default(),
             disk: Disk::default(),
             consults,
+            open: BTreeSet::new(),
+            poison,
+            fair,
             undelivered: Vec::new(),
             published: HashSet::new(),
             heard: BTreeMap::new(),
@@ -107,11 +121,13 @@ impl World {
         self.receive(Mail { tablet, receipt: false, bytes });
     }
 
-    /// Somebody's receipt, for anything. Only this no tablet does: confirm an answer on its way that it has not got.
+    /// Somebody's receipt, for anything. Only this no tablet does: confirm an answer of its own that it has not got.
+    /// That goes for cases still open too: the broker may bring the receipt again when they are answered.
     fn a_tablet_confirms(&mut self) {
         let (id, tablet) = (self.any_id(), cases::tablet(self.dice.pick(&TABLETS)));
-        let on_its_way = self.state.owed.get(&id).is_some_and(|owed| owed.tablet == tablet);
-        if !on_its_way || self.heard.contains_key(&(id, "answer")) {
+        let anothers = self.state.jobs.get(&id).is_some_and(|job| job.tablet != tablet);
+        let nobodys = id == cases::id(self.consults.len());
+        if anothers || nobodys || self.heard.contains_key(&(id, "answer")) {
             self.receive(receipt(tablet, id));
         }
     }
@@ -123,14 +139,16 @@ impl World {
     }
 
     fn the_worker_speaks(&mut self) {
-        let job = match self.state.running {
-            Some(running) if !self.dice.one_in(8) => running,
-            _ => self.any_id(),
+        let open: Vec<RequestId> = self.open.iter().copied().collect();
+        let job = match open.is_empty() || self.dice.one_in(8) {
+            false => self.dice.pick(&open),
+            true => self.any_id(),
         };
         let event = match self.dice.below(24) {
-            0..=19 => self.section(job),
-            20..=21 => Event::Filled { job, facts: self.facts() },
-            22 => Event::FillFailed { job },
+            0..=17 => self.section(job),
+            18..=20 => Event::Filled { job, facts: self.facts() },
+            21 => Event::FillFailed { job },
+            _ if self.fair && self.open.is_disjoint(&self.poison) => self.section(job),
             _ => Event::WorkerDied,
         };
         self.decide(event);
@@ -139,11 +157,16 @@ impl World {
     fn section(&mut self, job: RequestId) -> Event {
         let line = |dice: &mut Dice| FormLine { text: dice.pick(&MODEL_LINES).to_string(), logprob: -0.3 };
         let lines = (0..self.dice.below(6)).map(|_| line(&mut self.dice)).collect();
-        Event::Section { job, section: self.dice.pick(&Section::ALL), lines }
+        let written = Written { lines, complete: !self.dice.one_in(3) };
+        Event::Section { job, section: self.dice.pick(&Section::ALL), written }
     }
 
     fn facts(&mut self) -> FillFacts {
-        FillFacts { tokens_read: 1, tokens_written: 1, case_cut: self.dice.one_in(4) }
+        let share = self.dice.pick(&[0.4, 0.7, f32::NAN]);
+        let name = self.dice.pick(&["internal", "obstetrics", "surgery", "nonsense"]);
+        let question = Question::Department { options: Vec::new() };
+        let scores = vec![Score { question, options: vec![(name.into(), share)] }];
+        FillFacts { tokens_read: 1, tokens_written: 1, case_cut: self.dice.one_in(4), scores }
     }
 
     fn the_engine_changes(&mut self) {
@@ -204,18 +227,54 @@ impl World {
         let Plan { records, effects } = step(&mut self.state, event.clone(), self.now);
         promises::of_a_state(&self.state, self.now);
         promises::of_a_plan(&before, &event, &records, &effects, &self.state, self.now);
-        for record in &records {
-            match record {
-                Record::Death { .. } => self.count("death"),
-                Record::Attempt { .. } => self.count("attempt"),
+        self.the_worker_hears(&event, &records, &effects);
+        self.batch.records.extend(records);
+        self.batch.effects.extend(effects);
+    }
+
+    /// Keeps the list of what the worker has open, and counts what is rare.
+    fn the_worker_hears(&mut self, event: &Event, records: &[Record], effects: &[Effect]) {
+        match event {
+            Event::Filled { job, .. } | Event::FillFailed { job } => {
+                self.open.remove(job);
+            }
+            Event::WorkerDied | Event::Engine(_) => self.open.clear(),
+            _ => {}
+        }
+        let deaths = records.iter().filter(|record| matches!(record, Record::Death { .. })).count();
+        (0..deaths).for_each(|_| self.count("death"));
+        if deaths > 1 {
+            self.count("death in company");
+        }
+        for effect in effects {
+            match effect {
+                Effect::Fill { id, .. } => {
+                    self.count("attempt");
+                    assert!(self.open.insert(*id), "{id} is ordered a second time from the same worker");
+                }
+                Effect::Cancel { id } => {
+                    self.count("cancel");
+                    assert!(self.open.contains(id), "{id} is cancelled and the worker has not got it");
+                }
                 _ => {}
             }
         }
-        if effects.iter().any(|effect| matches!(effect, Effect::Cancel { .. })) {
-            self.count("cancel");
+        self.a_suspect_is_alone();
+        if self.open.len() > 1 {
+            self.count("several at once");
         }
-        self.batch.records.extend(records);
-        self.batch.effects.extend(effects);
+    }
+
+    fn a_suspect_is_alone(&mut self) {
+        let suspects = self.state.running.iter().filter(|id| self.state.jobs[id].deaths > 0).count();
+        if suspects > 0 {
+            assert_eq!(
+                self.open.len(),
+                1,
+                "a suspect has company in the worker, and a second death would prove nothing"
+            );
+            self.count("alone under suspicion");
+        }
     }
 
     /// First the records, then the acknowledgements, then the acts.
@@ -314,7 +373,8 @@ impl World {
         self.now = Now { mono_ms: self.dice.below(2000) as u64, unix_s: self.dice.below(4_000_000_000) as u64 };
         self.state = State::new(self.config.clone());
         self.disk.recover().iter().for_each(|record| self.state.apply(record, self.now));
-        assert_eq!(self.state.running, None, "nothing runs after a restart");
+        self.open.clear();
+        assert!(self.state.running.is_empty() && self.state.leaving.is_empty(), "nothing runs after a restart");
         promises::of_the_disk(&self.state, &self.disk);
         for mail in std::mem::take(&mut self.undelivered) {
             self.receive(mail);
@@ -338,18 +398,29 @@ impl World {
             if waiting == 0 && self.state.jobs.is_empty() && self.state.owed.is_empty() {
                 return self.finish();
             }
-            if let Some(job) = self.state.running.filter(|_| !hangs) {
-                for _ in Section::ALL {
-                    let section = self.section(job);
-                    self.decide(section);
-                }
-                let facts = self.facts();
-                self.decide(Event::Filled { job, facts });
+            if !hangs {
+                self.the_worker_works();
             }
             self.now.mono_ms += 60_000;
             self.decide(Event::Tick);
         }
         panic!("does not drain: {} open, {} owed", self.state.jobs.len(), self.state.owed.len());
+    }
+
+    /// It fills every form that it has open, or dies of one of them and comes again.
+    fn the_worker_works(&mut self) {
+        if !self.open.is_disjoint(&self.poison) {
+            self.decide(Event::WorkerDied);
+            return self.decide(Event::Engine(EngineState::Ready));
+        }
+        for job in self.open.clone() {
+            for _ in Section::ALL {
+                let section = self.section(job);
+                self.decide(section);
+            }
+            let facts = self.facts();
+            self.decide(Event::Filled { job, facts });
+        }
     }
 
     /// Repeats what has no `accepted` and confirms what is answered; says how many the box has not taken yet.
@@ -364,7 +435,9 @@ impl World {
         waiting
     }
 
-    pub fn has_kept_its_word(&self) {
+    pub fn has_kept_its_word(&mut self) {
+        let rescued = self.disk.rows().iter().filter(|row| row.deaths == 1 && !self.poison.contains(&row.id)).count();
+        (0..rescued).for_each(|_| self.count("innocent beside poison"));
         let heard = |kind| self.heard.keys().filter(move |(_, heard)| *heard == kind).map(|(id, _)| *id);
         for id in heard("accepted") {
             assert!(self.disk.row(id).is_some(), "P1: {id} was accepted and is not stored");
@@ -372,6 +445,8 @@ impl World {
         let answered: BTreeSet<RequestId> = heard("answer").collect();
         for row in self.disk.rows() {
             promises::of_a_finished_case(row, &self.config);
+            let innocent = self.fair && !self.poison.contains(&row.id);
+            assert!(!innocent || row.deaths < 2, "{} was found guilty of its neighbour's deaths", row.id);
             assert!(answered.contains(&row.id), "P3: {} is answered and its tablet does not know", row.id);
         }
         assert_eq!(self.disk.rows().len(), self.consults.len(), "a consult was neither accepted nor refused for ever");
