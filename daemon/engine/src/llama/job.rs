@@ -67,6 +67,11 @@ impl Job {
         Report::Section { job: self.order.job, section: branch.section, lines, complete: branch.ended() }
     }
 
+    /// Whether it still has given tokens to read.
+    pub(super) fn reads(&self) -> bool {
+        !self.shared.is_empty() || self.branches.iter().any(|branch| !branch.given.is_empty())
+    }
+
     pub(super) fn ended(&self) -> bool {
         self.branches.is_empty() && self.to_come.is_empty()
     }

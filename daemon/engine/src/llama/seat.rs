@@ -70,6 +70,7 @@ pub(super) struct Seat<'m> {
     branching: Branching,
     chunk: usize,
     on_gpu: bool,
+    few_cost_more: bool,
     cells: u32,
     /// Adapters that this seat serves: one, or all.
     pub(super) groups: Vec<usize>,
@@ -95,6 +96,7 @@ impl<'m> Seat<'m> {
         model: &'m LlamaModel,
         groups: Vec<usize>,
         shape: &Shape,
+        few_cost_more: bool,
     ) -> Result<Self, llama_cpp_2::LlamaContextLoadError> {
         let threads = i32::try_from(order.threads).unwrap_or(1).max(1);
         let Context { chunk, sequences, .. } = shape.context();
@@ -121,6 +123,7 @@ impl<'m> Seat<'m> {
             branching: order.branches,
             chunk,
             on_gpu: shape.gpu_layers > 0,
+            few_cost_more,
             cells: order.context_tokens,
             groups,
             set: None,
@@ -310,8 +313,12 @@ impl<'m> Seat<'m> {
         if !self.on_gpu && theirs.iter().any(|(_, job)| !job.heard) {
             theirs.retain(|(_, job)| !job.heard);
         }
+        let few = self.few_cost_more && theirs.iter().all(|(_, job)| !job.reads());
+        let only = if few { one_of_few(&theirs) } else { None };
         for (at, job) in &mut theirs {
-            for (nth, branch) in job.branches.iter_mut().enumerate().filter(|(_, b)| b.writes()) {
+            let chosen = |nth: usize| only.is_none_or(|only| only == (*at, nth));
+            let writes = |(nth, branch): &(usize, &mut Branch)| branch.writes() && chosen(*nth);
+            for (nth, branch) in job.branches.iter_mut().enumerate().filter(writes) {
                 rows.push(Row { job: *at, branch: nth, row: self.batch.n_tokens() });
                 let (token, position) = branch.write();
                 self.batch.add(token, position, &[branch.sequence], true).map_err(|_| FillFault::Decode)?;
@@ -539,6 +546,17 @@ impl<'m> Seat<'m> {
     fn clear(&mut self, sequence: i32, from: i32) {
         let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), u32::try_from(from).ok(), None);
     }
+}
+
+/// Where two or three rows cost more together than one by one: the branch that has written least, to go alone.
+fn one_of_few(theirs: &[(usize, &mut Job)]) -> Option<(usize, usize)> {
+    let writers = theirs.iter().flat_map(|(at, job)| {
+        let of_job = job.branches.iter().enumerate().filter(|(_, branch)| branch.writes());
+        of_job.map(|(nth, branch)| (branch.written.len(), (*at, nth)))
+    });
+    let writers: Vec<(usize, (usize, usize))> = writers.collect();
+    let (_, first) = writers.iter().min()?;
+    (writers.len() <= 3).then_some(*first)
 }
 
 /// Whose logits stand in which row of a step.
