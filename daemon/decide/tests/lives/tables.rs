@@ -392,8 +392,9 @@ fn each_line_is_shown_once_as_it_comes_and_the_end_of_a_section_is_told() {
     let job = cases::id(1);
     let _begun = [clinic.consults(1, GREEN, "routine"), clinic.ready()];
     let (causes, dose) = (Section::PossibleCauses, "阿莫西林：0.5g口服");
+    type Shown = Option<(usize, bool)>;
     #[rustfmt::skip]
-    let table: [(&[&str], bool, Option<(usize, bool)>); 8] = [
+    let table: [(&[&str], bool, Shown); 8] = [
         (&[],                            false, None), // nothing to be seen yet
         (&["足癣：痒"],                  false, Some((1, false))),
         (&["足癣：痒"],                  false, None),
