@@ -20,7 +20,7 @@ use crate::{
     schedule::{Schedule, Want},
     worker::Engine,
 };
-use contract::ids::{Lang, RequestId};
+use contract::ids::RequestId;
 use job::due;
 use llama_cpp_2::{
     LlamaBackendDevice, LlamaBackendDeviceType,
@@ -289,7 +289,7 @@ impl<'m> Llama<'m> {
         };
         let seat = &mut self.seats[at].1;
         let open = |seat: &mut Seat, groups: &mut [Group], order| {
-            seat.open(group, &mut groups[group], order, arrived).map_err(|failed| failed.fault)
+            seat.open(group, groups, order, arrived).map_err(|failed| failed.fault)
         };
         let Some(order) = open(seat, &mut self.groups, order)? else { return Ok(()) };
         // No room. An urgent case takes the room of routine ones, which begin again later.
@@ -369,11 +369,8 @@ impl Engine for Llama<'_> {
                 },
                 None => continue,
             };
-            let seat = &mut self.seats[at].1;
-            for lang in [Lang::Zh, Lang::En] {
-                if !seat.is_parked(group, lang) {
-                    return seat.park_at(group, &mut self.groups[group], lang).is_ok();
-                }
+            if self.seats[at].1.park_next(&mut self.groups).unwrap_or(false) {
+                return true;
             }
         }
         false

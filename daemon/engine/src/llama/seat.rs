@@ -143,8 +143,8 @@ impl<'m> Seat<'m> {
     /// Opens a form, or gives its order back when there is no room for it now.
     pub(super) fn open(
         &mut self,
-        index: usize,
-        group: &mut Group,
+        group: usize,
+        groups: &mut [Group],
         order: FillOrder,
         arrived: Instant,
     ) -> Result<Option<FillOrder>, Failed> {
@@ -153,8 +153,10 @@ impl<'m> Seat<'m> {
             return Ok(Some(order));
         }
         let failed = |fault| Failed { job: order.job, fault };
-        let key = KvKey { group: index, lang: order.lang };
-        let (parked, tokens) = self.park(key, group).map_err(failed)?;
+        while self.park_next(groups).map_err(failed)? {}
+        let key = KvKey { group, lang: order.lang };
+        let parked = self.parked.iter().find(|parked| parked.key == key).ok_or(failed(FillFault::NoAdapter))?;
+        let (parked, tokens) = (parked.sequence, parked.tokens);
         let sequences = self.free.split_off(self.free.len() - SEQUENCES);
         let (sections, to_come) = job::beginning(self.branching);
         let first_at = tokens + case.len() as i32;
@@ -165,7 +167,7 @@ impl<'m> Seat<'m> {
             .collect();
         let stats = FillStats { case_cut, tokens_read: case.len() as u32, ..FillStats::default() };
         let job = Job {
-            group: index,
+            group,
             arrived,
             shared: case,
             shared_at: tokens,
@@ -218,19 +220,18 @@ impl<'m> Seat<'m> {
         self.free.extend(sequences);
     }
 
-    /// Evaluates a department's instructions, unless they are there. Returns their sequence and length.
-    pub(super) fn park_at(&mut self, index: usize, group: &mut Group, lang: Lang) -> Result<(), FillFault> {
-        self.park(KvKey { group: index, lang }, group).map(|_| ())
+    /// Evaluates the next instructions that are not there yet; false when all are. Always in the same order and before
+    /// the first form: where a form's cells lie decides how llama.cpp splits its sums, so the same case must find the
+    /// same places today and tomorrow.
+    pub(super) fn park_next(&mut self, groups: &mut [Group]) -> Result<bool, FillFault> {
+        let keys = self.groups.iter().flat_map(|group| [Lang::Zh, Lang::En].map(|lang| KvKey { group: *group, lang }));
+        let missing = |key: &KvKey| self.parked.iter().all(|parked| parked.key != *key);
+        let Some(key) = { keys }.find(missing) else { return Ok(false) };
+        self.park(key, &mut groups[key.group])?;
+        Ok(true)
     }
 
-    pub(super) fn is_parked(&self, index: usize, lang: Lang) -> bool {
-        self.parked.iter().any(|parked| parked.key == KvKey { group: index, lang })
-    }
-
-    fn park(&mut self, key: KvKey, group: &mut Group) -> Result<(i32, i32), FillFault> {
-        if let Some(parked) = self.parked.iter().find(|parked| parked.key == key) {
-            return Ok((parked.sequence, parked.tokens));
-        }
+    fn park(&mut self, key: KvKey, group: &mut Group) -> Result<(), FillFault> {
         let place = self.groups.iter().position(|index| *index == key.group).ok_or(FillFault::NoAdapter)?;
         let sequence = (2 * place + key.lang as usize) as i32;
         let bos = self.model.vocab().should_add_bos().then(|| self.model.vocab().bos());
@@ -253,7 +254,7 @@ impl<'m> Seat<'m> {
             }
         }
         self.parked.push(Parked { key, sequence, tokens: position });
-        Ok((sequence, position))
+        Ok(())
     }
 
     /// Sets the adapter whose turn it is. In a seat of its own this happens once.

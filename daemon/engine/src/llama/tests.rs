@@ -3,7 +3,11 @@
 
 use super::{seat::SEEN, *};
 use crate::{file_sha256, prompt::PromptFormat};
-use contract::{case::Case, ids::Department, reply::Section};
+use contract::{
+    case::Case,
+    ids::{Department, Lang},
+    reply::Section,
+};
 use std::collections::BTreeMap;
 
 type Lines = BTreeMap<Section, Vec<WrittenLine>>;
@@ -43,11 +47,15 @@ fn order(departments: &[&str]) -> LlamaOrder {
 static BACKEND: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn with<R>(order: &LlamaOrder, test: impl FnOnce(&mut Bench) -> R) -> R {
+    unprepared(order, |bench| {
+        while bench.engine.prepare() {}
+        test(bench)
+    })
+}
+
+fn unprepared<R>(order: &LlamaOrder, test: impl FnOnce(&mut Bench) -> R) -> R {
     let _alone = BACKEND.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let ran = with_engine(order, |engine, _| {
-        while engine.prepare() {}
-        test(&mut Bench { engine })
-    });
+    let ran = with_engine(order, |engine, _| test(&mut Bench { engine }));
     ran.expect("the demo model fits")
 }
 
@@ -140,6 +148,18 @@ fn what_came_before_under_another_adapter_changes_no_bit() {
             assert_eq!(bench.alone("internal", CHEST), alone, "and back again");
         });
     }
+}
+
+/// The first case after the start, which finds nothing prepared, gets the answer that every later one gets.
+#[test]
+fn the_first_case_of_a_worker_is_answered_like_any_other() {
+    let order = order(&["internal"]);
+    let first = unprepared(&order, |bench| bench.alone("internal", CHEST));
+    with(&order, |bench| {
+        for _ in 0..2 {
+            assert_eq!(bench.alone("internal", CHEST), first);
+        }
+    });
 }
 
 /// A form that is given up leaves nothing behind, wherever it was.
