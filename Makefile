@@ -25,7 +25,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-venv lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-venv lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -77,6 +77,11 @@ bench: build model bench-venv
 		--adapterctl $(CARGO_TARGET_DIR)/release/adapterctl --model $(CONSULTD_DEMO_MODEL) --out $(CACHE)/bench \
 		$(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(RUNS),--runs $(RUNS)) $(if $(THREADS),--threads $(THREADS)) \
 		$(if $(PEER),--peer $(PEER)) $(if $(SAVE),--save tests/bench/results) $(BENCH)
+
+# Three wrong answers of the peer at temperature 0, and what should have come.
+bench-wrong-results: build model bench-venv
+	$(BENCH_PYTHON) tests/bench/wrong_results.py --adapterctl $(CARGO_TARGET_DIR)/release/adapterctl \
+		--model $(CONSULTD_DEMO_MODEL) $(if $(PEER),--peer $(PEER))
 
 bench-venv: $(CACHE)/bench-venv/.requirements
 $(CACHE)/bench-venv/.requirements: tests/bench/requirements.txt
