@@ -3,6 +3,7 @@
 #   make demo ONCE=1   the same, and end after the answers
 #   make test          install what is missing, run every test
 #   make test-fast     the tests that need neither llama.cpp nor a model
+#   make bench         against llama.cpp's own server, in turns (tests/bench/README.md)
 # Everything that is fetched or built goes to CACHE, outside the checkout.
 
 CACHE ?= $(HOME)/.cache/consultd
@@ -22,7 +23,9 @@ FEATURES ?= llama
 endif
 LOCKED := --locked --release
 
-.PHONY: demo test test-fast lint setup model build adapters schemas
+BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
+
+.PHONY: demo test test-fast bench bench-wrong-results bench-venv lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -66,3 +69,22 @@ adapters: build model
 # The contract's JSON Schemas, from the types.
 schemas: setup
 	$(CARGO) run $(LOCKED) -p contract --example schemas
+
+# SCENARIOS=a,b chooses, RUNS=n turns of each side, THREADS=n, PEER=/path/to/llama-server another peer than the wheel's,
+# SAVE=1 keeps the results in tests/bench/results.
+bench: build model bench-venv
+	$(BENCH_PYTHON) tests/bench/bench.py --consultd $(CARGO_TARGET_DIR)/release/consultd \
+		--adapterctl $(CARGO_TARGET_DIR)/release/adapterctl --model $(CONSULTD_DEMO_MODEL) --out $(CACHE)/bench \
+		$(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(RUNS),--runs $(RUNS)) $(if $(THREADS),--threads $(THREADS)) \
+		$(if $(PEER),--peer $(PEER)) $(if $(SAVE),--save tests/bench/results) $(BENCH)
+
+# Three wrong answers of the peer at temperature 0, and what should have come.
+bench-wrong-results: build model bench-venv
+	$(BENCH_PYTHON) tests/bench/wrong_results.py --adapterctl $(CARGO_TARGET_DIR)/release/adapterctl \
+		--model $(CONSULTD_DEMO_MODEL) $(if $(PEER),--peer $(PEER))
+
+bench-venv: $(CACHE)/bench-venv/.requirements
+$(CACHE)/bench-venv/.requirements: tests/bench/requirements.txt
+	@python3 -m venv $(CACHE)/bench-venv || { echo "python3 cannot make a venv; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BENCH_PYTHON) -m pip install --quiet --requirement $<
+	cp $< $@
