@@ -211,6 +211,35 @@ fn a_full_batch_gives_every_form_an_end_and_cancelling_one_disturbs_no_other() {
     });
 }
 
+/// Nothing of another form is read: beside others of the same lengths and other contents, a form reads the very logits.
+/// (Beside others of other lengths it does not: the kernels then add in another order. `levers` says how often that
+/// changes a line.)
+#[test]
+fn what_others_in_the_batch_say_changes_no_bit() {
+    with(&order(&["internal"]), |bench| {
+        let mut first_rows = |digit: char| {
+            SEEN.take();
+            let own = bench.begin("internal", 2, CHEST);
+            let others = ["咳嗽#天，有痰", "头晕#天，怕光", "腹泻#次，口干", "发热#天，咽痛"];
+            let others = others.map(|text| bench.begin("internal", 2, &text.replace('#', &digit.to_string())));
+            // As long as nobody has ended a section, all batches have the same shape.
+            for _ in 0..6 {
+                bench.engine.step(&mut |_| {});
+            }
+            let seen = SEEN.take();
+            others.iter().chain([&own]).for_each(|job| bench.engine.cancel(*job, &mut |_| {}));
+            let rows = |wanted: &[RequestId]| -> Vec<u64> {
+                seen.iter().filter(|(job, ..)| wanted.contains(job)).map(|(.., hash)| *hash).collect()
+            };
+            (rows(&[own]), rows(&others))
+        };
+        let ((own, others), (own_again, others_again)) = (first_rows('3'), first_rows('7'));
+        assert_eq!(own, own_again);
+        assert!(own.len() >= 4, "{}", own.len());
+        assert_ne!(others, others_again, "they were other cases");
+    });
+}
+
 #[test]
 fn an_urgent_form_is_served_alone_and_the_others_go_on_after_it() {
     with(&order(&["internal", "obstetrics"]), |bench| {
