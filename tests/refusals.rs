@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use contract::topic::{BOX_INFO, BOX_STATUS};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -247,6 +248,50 @@ fn the_broker_tells_when_the_box_is_gone_and_back() {
     clinic.start();
     let after = clinic.wait_for_status("degraded");
     assert_ne!(after["boot"], before["boot"]);
+}
+
+#[test]
+fn a_tablet_that_subscribes_learns_what_the_box_is() {
+    let mut clinic = Clinic::scripted("{}", "[queue]\nqueue_max = 7\n");
+    let watcher = Tablet::listen(&clinic, "watcher", BOX_INFO);
+    let expect = |wanted: &dyn Fn(&Value) -> bool| {
+        let info = watcher.wait(PATIENCE, wanted).expect("such an info");
+        assert_valid(&info);
+        info
+    };
+    let info = expect(&|m| m["engine"] == json!({"kind": "scripted"}));
+    assert_eq!(info["boot"], clinic.wait_for_status("degraded")["boot"]);
+    assert_eq!(info["contract_versions"], json!([1]));
+    assert_eq!(info["languages"], json!(["zh", "en"]));
+    assert_eq!(info["limits"], json!({"message_bytes_max": 262144, "json_depth_max": 16, "queue_max": 7}));
+    let served = json!({"department": "internal", "adapter": {"id": "demo-internal", "version": "1"}});
+    assert_eq!((info["departments"].as_array().map(Vec::len), &info["departments"][0]), (Some(3), &served));
+
+    let late = Tablet::listen(&clinic, "late", BOX_INFO);
+    assert_eq!(late.next(PATIENCE).expect("what the broker keeps")["engine"], info["engine"]);
+
+    clinic.signal_worker(Signal::KILL);
+    expect(&|m| m["engine"].is_null());
+    expect(&|m| !m["engine"].is_null());
+
+    // A broker that has lost everything is told again.
+    clinic.broker.kill();
+    for lost in [clinic.socket(), clinic.folder.path().join("mosquitto.db")] {
+        let _ = std::fs::remove_file(lost);
+    }
+    clinic.broker = broker(clinic.folder.path());
+    let after = Tablet::listen(&clinic, "after", BOX_INFO);
+    assert_eq!(after.next(PATIENCE).map(|m| m["boot"].clone()), Some(info["boot"].clone()), "{}", clinic.log_text());
+}
+
+#[test]
+fn nothing_is_said_of_an_engine_that_is_not_ready() {
+    let clinic = Clinic::scripted("{ unfit = \"the file is damaged\" }", "");
+    let watcher = Tablet::listen(&clinic, "watcher", BOX_INFO);
+    let statuses = Tablet::listen(&clinic, "statuses", BOX_STATUS);
+    assert!(statuses.wait(PATIENCE, |m| m["reasons"] == json!(["engine_failed"])).is_some());
+    let said = watcher.rest(MOMENT);
+    assert!(!said.is_empty() && said.iter().all(|m| m["engine"].is_null()), "{said:#?}");
 }
 
 #[test]

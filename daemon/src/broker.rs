@@ -5,6 +5,7 @@
 
 use crate::run::Input;
 use contract::{
+    info::BoxInfo,
     status::{BoxState, BoxStatus},
     topic,
     words::{StatusType, V1},
@@ -66,11 +67,19 @@ impl Link {
         self.send(topic::BOX_STATUS.to_owned(), true, serde_json::to_vec(status).expect("a status serialises"));
     }
 
-    fn send(&self, topic: String, retain: bool, message: Vec<u8>) {
+    /// Says whether it is on its way; nobody repeats it but the loop.
+    pub fn info(&self, info: &BoxInfo) -> bool {
+        self.send(topic::BOX_INFO.to_owned(), true, serde_json::to_vec(info).expect("an info serialises"))
+    }
+
+    /// Whether the link has taken it.
+    fn send(&self, topic: String, retain: bool, message: Vec<u8>) -> bool {
         let up = self.up.load(Ordering::SeqCst);
-        if up && self.client.try_publish(topic, QoS::AtLeastOnce, retain, message).is_err() {
+        let taken = up && self.client.try_publish(topic, QoS::AtLeastOnce, retain, message).is_ok();
+        if up && !taken {
             tracing::warn!("the way to the broker is full; a message waits for its repetition");
         }
+        taken
     }
 
     pub fn acknowledge(&self, ack: &Ack) {

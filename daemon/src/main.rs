@@ -2,6 +2,7 @@
 
 mod ask;
 mod broker;
+mod info;
 mod plan;
 mod run;
 mod settings;
@@ -9,6 +10,7 @@ mod shelf;
 mod start;
 mod store;
 mod trace;
+mod vital;
 mod worker;
 
 use clap::{Parser, Subcommand};

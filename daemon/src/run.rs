@@ -4,16 +4,19 @@
 //! ```text
 //! broker ──┐                         ┌─▶ store (commit)      then:
 //! worker ──┼─▶ inbox ─▶ decide::step ┤                        acknowledge, publish, order
-//! ticks ───┘                         └─▶ effects
+//! ticks ───┤                         └─▶ effects
+//! heat  ───┘
 //! ```
 
 use crate::{
     broker::{Ack, Link},
+    info,
     store::{Store, StoreError},
     worker::News,
 };
 use contract::{
     ids::RequestId,
+    info::{BoxInfo, MachineInfo},
     request::{Refusal, Request, parse_receipt, parse_request},
     status::{Ambition, BoxState, BoxStatus, StatusReason},
     topic::{self, Inbound},
@@ -34,6 +37,7 @@ pub enum Input {
     Message { ack: Ack },
     Connected { connection: u32 },
     Worker(News),
+    Machine(MachineInfo),
     Tick,
     Stop,
 }
@@ -54,11 +58,13 @@ pub struct Loop {
     link: Link,
     orders: Sender<Order>,
     began: Instant,
-    boot: String,
     connection: u32,
     /// An adapter was left out, by the shelf or by the worker; the status says so.
     adapter_refused: bool,
     ambition: Ambition,
+    info: BoxInfo,
+    /// What everybody has heard of `info`, since the last connection.
+    told: Option<BoxInfo>,
 }
 
 /// What a batch of inputs has come to.
@@ -67,6 +73,8 @@ struct Batch {
     records: Vec<Record>,
     effects: Vec<Effect>,
     acks: Vec<Ack>,
+    /// Something may have come that `box/info` says.
+    of_the_box: bool,
 }
 
 impl Loop {
@@ -80,6 +88,7 @@ impl Loop {
         adapter_refused: bool,
     ) -> Result<Self, StoreError> {
         let began = Instant::now();
+        let info = info::begin(&config, boot);
         let mut state = State::new(config);
         store.recover()?.iter().for_each(|record| state.apply(record, now(began)));
         tracing::info!(
@@ -88,7 +97,18 @@ impl Loop {
             "consultd {} starts",
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Self { state, store, link, orders, began, boot, connection: 0, adapter_refused, ambition: Ambition::Full })
+        Ok(Self {
+            state,
+            store,
+            link,
+            orders,
+            began,
+            connection: 0,
+            adapter_refused,
+            ambition: Ambition::Full,
+            info,
+            told: None,
+        })
     }
 
     pub fn run(&mut self, mut inbox: Receiver<Input>) -> Result<(), StoreError> {
@@ -115,15 +135,19 @@ impl Loop {
             }
             Input::Connected { connection } => {
                 self.connection = connection;
+                self.told = None; // the broker may have lost what it was to keep
+                batch.of_the_box = true;
                 Some(Event::Connected)
             }
             Input::Worker(news) => {
-                match &news {
-                    News::Ready(ready) => self.adapter_refused |= !ready.refused.is_empty(),
-                    News::Ambition(ambition) => self.ambition = *ambition,
-                    _ => {}
-                }
+                batch.of_the_box |= !matches!(news, News::Report(_));
+                self.hear(&news);
                 worker_event(news)
+            }
+            Input::Machine(machine) => {
+                batch.of_the_box = true;
+                self.info.machine = machine;
+                None
             }
             Input::Tick => Some(Event::Tick),
             Input::Stop => None,
@@ -135,6 +159,20 @@ impl Loop {
             batch.effects.extend(effects);
         }
         Ok(())
+    }
+
+    /// What the box says of its engine, and no longer than there is that engine.
+    fn hear(&mut self, news: &News) {
+        match news {
+            News::Ready(ready) => {
+                self.adapter_refused |= !ready.refused.is_empty();
+                self.info.departments = info::departments(&self.state.config, &ready.refused);
+                self.info.engine = Some(info::engine(&self.state.config, ready));
+            }
+            News::Ambition(ambition) => self.ambition = *ambition,
+            News::Unfit | News::Died | News::Replaced => self.info.engine = None,
+            News::Report(_) => {}
+        }
     }
 
     /// A message from a tablet, as an event. Nothing that a tablet can send is an error of ours.
@@ -174,7 +212,18 @@ impl Loop {
     fn finish(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.store.commit(&batch.records)?;
         batch.acks.iter().for_each(|ack| self.link.acknowledge(ack));
-        batch.effects.into_iter().try_for_each(|effect| self.perform(effect))
+        batch.effects.into_iter().try_for_each(|effect| self.perform(effect))?;
+        if batch.of_the_box {
+            self.tell_info();
+        }
+        Ok(())
+    }
+
+    /// What the link does not take now is told with the next look at the machine.
+    fn tell_info(&mut self) {
+        if decide::info::worth_telling(self.told.as_ref(), &self.info) && self.link.info(&self.info) {
+            self.told = Some(self.info.clone());
+        }
     }
 
     fn perform(&self, effect: Effect) -> Result<(), StoreError> {
@@ -228,7 +277,7 @@ impl Loop {
             v: V1,
             kind: StatusType::Word,
             state,
-            boot: self.boot.clone(),
+            boot: self.info.boot.clone(),
             connection: self.connection,
             departments: self.state.config.departments.keys().map(|d| d.to_string()).collect(),
             reasons: reason

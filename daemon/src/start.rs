@@ -6,7 +6,7 @@ use crate::{
     settings::{self, EngineSettings, Settings},
     shelf::{self, Shelf},
     store::{Store, StoreError},
-    trace, worker,
+    trace, vital, worker,
 };
 use decide::{Config, rules::RuleSet};
 use engine::protocol::{LlamaOrder, OpenOrder};
@@ -22,6 +22,8 @@ const INBOX_MAX: usize = 256;
 const ORDERS_MAX: usize = 256;
 /// How often the loop looks at the clock when nothing else happens.
 const TICK: Duration = Duration::from_millis(250);
+/// How often somebody looks at the machine's heat. It rises for minutes before it matters.
+const LOOK: Duration = Duration::from_secs(30);
 
 pub fn main(config: &Path) -> Exit {
     trace::start();
@@ -82,6 +84,7 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
     let silence = Duration::from_secs(settings.silence_s_max);
     runtime.spawn(worker::supervise(open_order(&settings, shelf), orders_rx, inbox_tx.clone(), silence));
     runtime.spawn(tick(inbox_tx.clone()));
+    runtime.spawn(look(inbox_tx.clone()));
     runtime.spawn(wait_for_stop(inbox_tx));
     let end = service.run(inbox);
     service.stop(&runtime);
@@ -136,6 +139,19 @@ async fn tick(inbox: Sender<Input>) {
         interval.tick().await;
         // A full inbox has more urgent things, and each of them makes the loop look at the clock.
         if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = inbox.try_send(Input::Tick) {
+            return;
+        }
+    }
+}
+
+/// On a thread of its own each time: a sensor's driver may take its time, or hang, and then nothing else must wait.
+async fn look(inbox: Sender<Input>) {
+    let mut interval = tokio::time::interval(LOOK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        let Ok(machine) = tokio::task::spawn_blocking(|| vital::look(Path::new("/"))).await else { return };
+        if inbox.send(Input::Machine(machine)).await.is_err() {
             return;
         }
     }

@@ -98,3 +98,7 @@ pub enum Lang {
     Zh,
     En,
 }
+
+impl Lang {
+    pub const ALL: [Self; 2] = [Self::Zh, Self::En];
+}

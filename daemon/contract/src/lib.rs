@@ -8,6 +8,7 @@
 //!        ◀─ accepted alert progress answer error ── consult/1/res/<tablet>
 //!        ── receipt ───────────────────────▶ consult/1/receipt/<tablet>
 //! box    ── status (retained, with a will) ▶ consult/1/box/status
+//!        ── info (retained) ───────────────▶ consult/1/box/info
 //! ```
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ pub mod answer;
 pub mod bounded;
 pub mod case;
 pub mod ids;
+pub mod info;
 pub mod limits;
 pub mod manifest;
 pub mod reply;

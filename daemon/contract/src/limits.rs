@@ -17,6 +17,12 @@ pub const HISTORY_CHARS_MAX: usize = 4000;
 pub const ITEM_CHARS_MAX: usize = 120;
 pub const APP_CHARS_MAX: usize = 80;
 
+/// What the box tells of itself in `box/info`: names of adapters, devices and the machine, and how many of them.
+pub const NAME_CHARS_MAX: usize = 80;
+pub const DEVICES_MAX: usize = 16;
+/// A good deal more than the contract knows.
+pub const DEPARTMENTS_MAX: usize = 32;
+
 pub const ITEMS_MAX: usize = 32;
 pub const FINDINGS_MAX: usize = 64;
 

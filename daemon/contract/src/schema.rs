@@ -1,7 +1,7 @@
 //! JSON Schemas of all messages, generated from the types. `cargo run -p contract --example schemas` writes them
 //! to `daemon/contract/schema/`; a test fails when the types change and the files do not.
 
-use crate::{answer, manifest, reply, request, status};
+use crate::{answer, info, manifest, reply, request, status};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         of::<answer::Answer>("answer", "Box to tablet, on consult/1/res/<tablet>. The second opinion, and its end."),
         of::<reply::ErrorReply>("error", "Box to tablet, on consult/1/res/<tablet>. Why a message was not taken."),
         of::<status::BoxStatus>("status", "Box to all, retained, on consult/1/box/status. How the box is."),
+        of::<info::BoxInfo>("info", "Box to all, retained, on consult/1/box/info. What the box is."),
         of::<manifest::AdapterManifest>("adapter-manifest", "manifest.json beside an adapter. What it is."),
     ]
 }

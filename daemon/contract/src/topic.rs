@@ -5,6 +5,7 @@ use crate::ids::TabletName;
 pub const REQUESTS: &str = "consult/1/req/+";
 pub const RECEIPTS: &str = "consult/1/receipt/+";
 pub const BOX_STATUS: &str = "consult/1/box/status";
+pub const BOX_INFO: &str = "consult/1/box/info";
 
 pub fn request(tablet: &TabletName) -> String {
     format!("consult/1/req/{tablet}")

@@ -60,6 +60,7 @@ message_type! {
     AnswerType = "answer";
     ErrorType = "error";
     StatusType = "status";
+    InfoType = "info";
 }
 
 /// A sentence in both languages. Not clinical: codes, constants and texts of the rule set.

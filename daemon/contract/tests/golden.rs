@@ -7,6 +7,7 @@
 
 use contract::{
     case::{FindingState, PregnancyStatus, Sex},
+    info::BoxInfo,
     limits::*,
     manifest::AdapterManifest,
     reply::{ErrorReply, Reply},
@@ -191,6 +192,13 @@ fn a_damaged_message_is_refused_by_the_type_and_by_the_schema() {
         ("error", Put("/code", json!("teapot"))),
         ("error", Remove("/final")),
         ("status", Put("/state", json!("sleeping"))),
+        ("info", Remove("/limits")),
+        ("info", Put("/type", json!("status"))),
+        ("info", Put("/engine/kind", json!("oracle"))),
+        ("info", Put("/machine/temperature_c", json!("hot"))),
+        ("info", Put("/machine/model", long(NAME_CHARS_MAX + 1))),
+        ("info", Put("/engine/devices", many(DEVICES_MAX + 1, &goldens["info"]["engine"]["devices"][0]))),
+        ("info", Put("/departments", many(DEPARTMENTS_MAX + 1, &goldens["info"]["departments"][0]))),
         ("adapter-manifest", Put("/format", json!("consultd-adapter/2"))),
         ("adapter-manifest", Put("/path", json!("../x.gguf"))),
     ];
@@ -205,6 +213,7 @@ fn a_damaged_message_is_refused_by_the_type_and_by_the_schema() {
 #[test]
 fn a_message_at_its_bounds_is_taken_by_the_type_and_by_the_schema() {
     let goldens = goldens();
+    let long = |chars: usize| json!("长".repeat(chars));
     let finding = &goldens["consult.zh"]["case"]["findings"][0];
     let table = [
         ("consult.zh", Put("/deadline_s", json!(DEADLINE_S_MAX))),
@@ -214,12 +223,15 @@ fn a_message_at_its_bounds_is_taken_by_the_type_and_by_the_schema() {
         ("consult.zh", Put("/case/age", json!({"value": 150, "unit": "year"}))),
         ("consult.zh", Put("/case/age", Value::Null)),
         ("consult.zh", Put("/case/weight_kg", json!(0.2))),
-        ("consult.zh", Put("/case/complaint/text", json!("长".repeat(COMPLAINT_CHARS_MAX)))),
+        ("consult.zh", Put("/case/complaint/text", long(COMPLAINT_CHARS_MAX))),
         ("consult.zh", Put("/case/complaint/text", json!("一\r\n\t二"))),
         ("consult.zh", Put("/case/findings", json!(vec![finding; FINDINGS_MAX]))),
         ("consult.zh", Remove("/case/complaint")), // it has findings
         ("consult.zh", Remove("/case/findings")),  // it has a complaint
         ("answer", Remove("/patient_text")),
+        ("info", Remove("/engine")),
+        ("info", Put("/machine", json!({}))),
+        ("info", Put("/machine/power_mode", long(NAME_CHARS_MAX))),
     ];
     for (name, harm) in table {
         let (what, at_bound) = harm.done_to(&goldens[name]);
@@ -296,6 +308,7 @@ fn read(message: &str, value: &Value) -> Result<Value, String> {
             Request::Consult(_) => Err("a consult".into()),
         },
         "receipt" => json(&parse_receipt(text.as_bytes()).map_err(debug)?),
+        "info" => json(&serde_json::from_str::<BoxInfo>(&text).map_err(debug)?),
         "status" => json(&serde_json::from_str::<BoxStatus>(&text).map_err(debug)?),
         "adapter-manifest" => json(&serde_json::from_str::<AdapterManifest>(&text).map_err(debug)?),
         reply => match (reply, Reply::parse(text.as_bytes()).map_err(debug)?) {

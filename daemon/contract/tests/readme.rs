@@ -29,5 +29,5 @@ fn every_message_and_every_topic_is_named() {
         let general = topic.replace("clinic-7", "<tablet>");
         assert!(README.contains(&topic) && README.contains(&general), "{topic}");
     }
-    assert!(README.contains(topic::BOX_STATUS));
+    assert!(README.contains(topic::BOX_STATUS) && README.contains(topic::BOX_INFO));
 }

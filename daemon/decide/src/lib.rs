@@ -15,6 +15,7 @@ mod decide;
 mod department;
 mod event;
 mod forbidden;
+pub mod info;
 mod message;
 mod plan;
 mod queue;
