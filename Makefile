@@ -25,7 +25,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-venv lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-venv soak lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -46,6 +46,10 @@ lint: setup
 	@if $(CARGO) clippy --version >/dev/null 2>&1; \
 	then $(CARGO) clippy $(LOCKED) --workspace --all-targets --features $(FEATURES) $(if $(CI),-- -D warnings); \
 	else echo "no clippy here: not checked"; fi
+
+# Thousands of forms through the real model with flat memory: SOAK_JOBS=2000 (the default) takes an hour on two cores.
+soak: setup model
+	$(CARGO) test $(LOCKED) -p engine --features $(FEATURES) --lib -- --ignored --nocapture soak
 
 # Checkouts share the target folder for the sake of the third-party crates. Our own are not shared: cargo takes a test
 # of another checkout for fresh, and it would look for its files there.
@@ -82,6 +86,11 @@ bench: build model bench-venv
 bench-wrong-results: build model bench-venv
 	$(BENCH_PYTHON) tests/bench/wrong_results.py --adapterctl $(CARGO_TARGET_DIR)/release/adapterctl \
 		--model $(CONSULTD_DEMO_MODEL) $(if $(PEER),--peer $(PEER))
+
+# What each lever of our own engine brings: contexts or epochs, orders of sections, batching. RUNS=2
+bench-levers: model
+	$(CARGO) build $(LOCKED) -p consultd --features $(FEATURES) --bins --example levers
+	$(CARGO_TARGET_DIR)/release/examples/levers $(or $(RUNS),2) $(LEVERS)
 
 bench-venv: $(CACHE)/bench-venv/.requirements
 $(CACHE)/bench-venv/.requirements: tests/bench/requirements.txt

@@ -236,14 +236,14 @@ fn main() {
             note("1b one tablet, warm: CPU seconds an answer", (worker.cpu() - cpu) / 3.0);
             note("2 one tablet, warm: first line, s", median(one.iter().map(|t| t.first).collect()));
             note("3 one tablet: tokens/s", median(one.iter().map(|t| f64::from(t.tokens) / t.end).collect()));
-            let switched: Vec<Times> = (0..6).map(|i| worker.serve(&[pick(i % 3, n + i)], None).remove(0)).collect();
+            let switched: Vec<Times> = (0..3).map(|i| worker.serve(&[pick(i % 3, n + i)], None).remove(0)).collect();
             note("4 department changes: to the end, s", median(switched.iter().map(|t| t.end).collect()));
-            let mixed: Vec<_> = (0..9).map(|i| pick(i % 3, n + i)).collect();
+            let mixed: Vec<_> = (0..6).map(|i| pick(i % 3, n + i)).collect();
             let cpu = worker.cpu();
             let mixed = together(worker, &mixed);
-            note("7b same: CPU seconds an answer", (worker.cpu() - cpu) / 9.0);
+            note("7b same: CPU seconds an answer", (worker.cpu() - cpu) / 6.0);
             let last = mixed.iter().map(|t| t.end).fold(0.0, f64::max);
-            note("5 nine tablets, three departments: last end, s", last);
+            note("5 six tablets, three departments: last end, s", last);
             note("6 same: worst first line, s", mixed.iter().map(|t| t.first).fold(0.0, f64::max));
             note("7 same: tokens/s", mixed.iter().map(|t| f64::from(t.tokens)).sum::<f64>() / last);
             let many: Vec<_> = (0..8).map(|i| pick(0, n + i)).collect();

@@ -337,3 +337,51 @@ fn choices_are_scored_and_leave_the_answer_as_it_was() {
         assert_eq!(with_questions, hashes, "bit for bit");
     });
 }
+
+/// Memory stays flat over thousands of forms, with adapters alternating and some forms given up. `make soak`; SOAK_JOBS
+/// chooses how many. The first tenth is the allocator's: its arenas and llama.cpp's graphs grow to their largest shape.
+#[test]
+#[ignore = "takes an hour: make soak"]
+#[cfg(target_os = "linux")]
+fn soak() {
+    let resident_mb = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
+        statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number") * 4 / 1024
+    };
+    let jobs: usize = std::env::var("SOAK_JOBS").ok().and_then(|n| n.parse().ok()).unwrap_or(2000);
+    let departments = ["internal", "obstetrics", "pediatrics"];
+    // One context less than departments: adapters' contexts are unmade and made again all the time.
+    with(&LlamaOrder { contexts_max: 2, ..order(&departments) }, |bench| {
+        let (mut ended, mut after_warm_up, mut last, mut alternations) = (0, None, "", 0);
+        while ended < jobs {
+            // Batches of eight of one department, and one by one with a change each time, in turns.
+            let together = (ended / 8) % 2 == 0;
+            for nth in 0..8 {
+                let department = departments[if together { ended / 8 } else { nth } % departments.len()];
+                alternations += usize::from(department != last);
+                last = department;
+                let job = bench.begin(department, 2, &format!("{}，第{}天", OTHERS[nth % OTHERS.len()], ended + nth));
+                if nth == 5 {
+                    (0..3).for_each(|_| bench.engine.step(&mut |_| {}));
+                    bench.engine.cancel(job, &mut |_| {});
+                }
+                if !together {
+                    bench.run();
+                }
+            }
+            bench.run();
+            SEEN.take();
+            ended += 8;
+            if ended >= jobs / 10 {
+                let first = *after_warm_up.get_or_insert_with(resident_mb);
+                let now = resident_mb();
+                if (ended / 8) % 10 == 0 {
+                    eprintln!(
+                        "{ended} of {jobs} forms, {alternations} changes of adapter, {now} MB (at a tenth: {first})"
+                    );
+                }
+                assert!(now <= first + first / 20 + 8, "{first} MB at a tenth, {now} MB after {ended} forms");
+            }
+        }
+    });
+}
