@@ -36,6 +36,10 @@ use llama_cpp_2::{
 };
 use std::{num::NonZeroU32, time::Instant};
 
+/// Tokens of a step on a CPU that reads cases.
+const READ_CPU: usize = 64;
+const READ_MIN: usize = 16;
+
 /// What KV is a function of, besides its tokens. Base, KV type, scale (always 1) and prompt format do not change
 /// in a worker's life, and no KV outlives the worker; what is left is the adapter, by its place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -327,9 +331,10 @@ impl<'m> Seat<'m> {
             }
         }
         // Cases that are read: best class, then the earliest deadline, as the daemon ordered them.
+        let until = read_until(self.batch.n_tokens() as usize, self.chunk, self.on_gpu);
         theirs.sort_by_key(|(_, job)| (job.order.class, job.due()));
         for (at, job) in &mut theirs {
-            let room = self.chunk - self.batch.n_tokens() as usize;
+            let room = until.saturating_sub(self.batch.n_tokens() as usize);
             let all: Vec<i32> = job.branches.iter().map(|branch| branch.sequence).collect();
             for token in job.shared.drain(..room.min(job.shared.len())) {
                 self.batch.add(token, job.shared_at, &all, false).map_err(|_| FillFault::Decode)?;
@@ -339,7 +344,7 @@ impl<'m> Seat<'m> {
                 continue;
             }
             for (nth, branch) in job.branches.iter_mut().enumerate() {
-                let room = self.chunk - self.batch.n_tokens() as usize;
+                let room = until.saturating_sub(self.batch.n_tokens() as usize);
                 let given: Vec<LlamaToken> = branch.given.drain(..room.min(branch.given.len())).collect();
                 for (i, token) in given.iter().enumerate() {
                     let last = branch.given.is_empty() && i + 1 == given.len();
@@ -547,6 +552,14 @@ impl<'m> Seat<'m> {
     fn clear(&mut self, sequence: i32, from: i32) {
         let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), u32::try_from(from).ok(), None);
     }
+}
+
+/// Up to how many tokens a step is filled with what is to be read, when so many are written.
+fn read_until(written: usize, chunk: usize, on_gpu: bool) -> usize {
+    // On a CPU a token costs the same in a short step as in a long one, and an urgent case waits for a whole step.
+    let short = if on_gpu { chunk } else { READ_CPU };
+    // However many write, somebody's header must get on.
+    short.max(written + READ_MIN).min(chunk)
 }
 
 /// Where two or three rows cost more together than one by one: the branch that has written least, to go alone.

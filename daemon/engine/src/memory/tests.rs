@@ -250,7 +250,7 @@ fn what_does_not_fit_says_how_much_is_missing_and_what_to_change() {
     let need = need(&QWEN3_4B.facts(), &shape(32_768), &[]);
     let short = need.contexts_that_fit(8 << 30, 8).expect_err("short");
     let said = short.to_string();
-    for words in ["need 8.66 GiB", "8.00 GiB may be taken", "are missing", "context_tokens = ", "a model of at most"] {
+    for words in ["need 8.65 GiB", "8.00 GiB may be taken", "are missing", "context_tokens = ", "a model of at most"] {
         assert!(said.contains(words), "{words} is not in {said}");
     }
     let hopeless = need.contexts_that_fit(1 << 20, 8).expect_err("short").to_string();
