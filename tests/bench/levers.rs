@@ -262,6 +262,9 @@ fn main() {
         }
         eprintln!("run {} of {runs}", run + 1);
     }
+    print(&configurations, &figures);
+    eprintln!("now the quality, which takes as long as a run");
+    figures.clear();
     // Not a matter of time, so once: what the held-out samples' authors wrote, and whether company changes an answer.
     for (at, worker) in workers.iter_mut().enumerate() {
         let mut note = |what, value| figures.entry((at, what)).or_default().push(value);
@@ -291,6 +294,11 @@ fn main() {
             f64::from(same as u32) / f64::from(lines as u32),
         );
     }
+    print(&configurations, &figures);
+}
+
+/// A table in Markdown: a row a figure, a column a configuration, medians and ratios to the first column.
+fn print(configurations: &[(&str, LlamaOrder)], figures: &BTreeMap<(usize, &'static str), Vec<f64>>) {
     let names: Vec<&str> = configurations.iter().map(|(name, _)| *name).collect();
     println!("| | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len()));
     let mut rows: Vec<&str> = figures.keys().map(|(_, what)| *what).collect();
