@@ -42,12 +42,10 @@ fn what_is_no_model_is_a_sentence_and_the_settings_number() {
 mod with_the_model {
     use super::*;
     use common::*;
-    use contract::ids::Department;
     use engine::{
         frame,
         gguf::Header,
         memory::{self, Context, Facts, Shape},
-        prompt::PromptFormat,
         protocol::*,
     };
     use std::{
@@ -101,24 +99,7 @@ mod with_the_model {
     }
 
     fn order() -> LlamaOrder {
-        let path = demo_adapter("internal").join("adapter.gguf");
-        let sha256 = engine::file_sha256(&path).expect("the demo adapter is there");
-        LlamaOrder {
-            model: demo_model(),
-            model_sha256: DEMO_MODEL_SHA256.to_owned(),
-            prompt_format: PromptFormat::Plain,
-            adapters: vec![AdapterFile { department: Department::new("internal").expect("a code"), path, sha256 }],
-            context_tokens: 4096,
-            contexts_max: 1,
-            jobs_max: 8,
-            branches: Branching::CausesFirst,
-            residency: Residency::Contexts,
-            memory_mb_max: None,
-            threads: 2,
-            nice: 0,
-            gpu_layers: 0,
-            devices: Vec::new(),
-        }
+        LlamaOrder { context_tokens: 4096, contexts_max: 1, ..demo_order(&["internal"]) }
     }
 
     /// llama.cpp's log of the worker's start.

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use contract::{case::Case, ids::*, reply::Section};
-use engine::{frame, prompt::PromptFormat, protocol::*};
+use engine::{frame, protocol::*};
 use std::{
     io::Write,
     path::PathBuf,
@@ -70,27 +70,7 @@ impl Drop for Worker {
 }
 
 fn order() -> LlamaOrder {
-    let adapters = ["internal", "obstetrics"].map(|department| {
-        let path = demo_adapter(department).join("adapter.gguf");
-        let sha256 = engine::file_sha256(&path).expect("the demo adapter is there");
-        AdapterFile { department: Department::new(department).expect("a code"), path, sha256 }
-    });
-    LlamaOrder {
-        model: demo_model(),
-        model_sha256: DEMO_MODEL_SHA256.to_owned(),
-        prompt_format: PromptFormat::Plain,
-        adapters: adapters.to_vec(),
-        context_tokens: 2048,
-        contexts_max: 2,
-        jobs_max: 8,
-        branches: Branching::CausesFirst,
-        residency: Residency::Contexts,
-        memory_mb_max: None,
-        threads: 2,
-        nice: 0,
-        gpu_layers: 0,
-        devices: Vec::new(),
-    }
+    demo_order(&["internal", "obstetrics"])
 }
 
 fn fill_order(job: RequestId, department: Department, case: Case) -> FillOrder {

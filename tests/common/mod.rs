@@ -2,6 +2,11 @@
 //! temporary folder, talks over a Unix socket, and ends with its owner.
 #![allow(dead_code)] // each test file uses its own part
 
+use contract::ids::Department;
+use engine::{
+    prompt::PromptFormat,
+    protocol::{AdapterFile, Branching, LlamaOrder, Residency},
+};
 use rumqttc::{
     Transport,
     v5::{
@@ -198,6 +203,31 @@ pub fn root() -> PathBuf {
 
 pub fn demo_adapter(department: &str) -> PathBuf {
     root().join("adapters/demo").join(department)
+}
+
+/// What a worker is opened with: the demo model and these departments' adapters, on the CPU.
+pub fn demo_order(departments: &[&str]) -> LlamaOrder {
+    let adapters = departments.iter().map(|department| {
+        let path = demo_adapter(department).join("adapter.gguf");
+        let sha256 = engine::file_sha256(&path).expect("the demo adapter is there");
+        AdapterFile { department: Department::new(department).expect("a code"), path, sha256 }
+    });
+    LlamaOrder {
+        model: demo_model(),
+        model_sha256: DEMO_MODEL_SHA256.to_owned(),
+        prompt_format: PromptFormat::Plain,
+        adapters: adapters.collect(),
+        context_tokens: 2048,
+        contexts_max: 2,
+        jobs_max: 8,
+        branches: Branching::CausesFirst,
+        residency: Residency::Contexts,
+        memory_mb_max: None,
+        threads: 2,
+        nice: 0,
+        gpu_layers: 0,
+        devices: Vec::new(),
+    }
 }
 
 fn demo_adapters() -> String {

@@ -11,7 +11,7 @@
 
 use contract::{ids::Lang, reply::Section};
 
-/// Bounds of one section. A line that reaches its bound is cut there and marked so.
+/// Bounds of one section. A line that reaches its bound is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     pub lines_max: usize,

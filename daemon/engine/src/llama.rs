@@ -242,12 +242,13 @@ impl<'m> Llama<'m> {
             return Ok(Some(at));
         }
         if self.seats.len() >= self.contexts_max {
-            let empty = |(_, seat): &&(u64, Seat)| seat.jobs.is_empty();
-            let worse = |(_, seat): &&(u64, Seat)| seat.jobs.iter().all(|job| job.order.class > class);
-            let oldest = |used: &u64| self.seats.iter().position(|(other, _)| other == used);
-            let idle = self.seats.iter().filter(empty).map(|(used, _)| used).min().and_then(oldest);
-            let victim = self.seats.iter().filter(worse).map(|(used, _)| used).min().and_then(oldest);
-            let Some(at) = idle.or(victim.filter(|_| class < ROUTINE)) else { return Ok(None) };
+            let oldest = |may_go: &dyn Fn(&Seat) -> bool| {
+                let those = self.seats.iter().enumerate().filter(|(_, (_, seat))| may_go(seat));
+                those.min_by_key(|(_, (used, _))| *used).map(|(at, _)| at)
+            };
+            let idle = oldest(&|seat| seat.jobs.is_empty());
+            let worse = || oldest(&|seat| seat.jobs.iter().all(|job| job.order.class > class));
+            let Some(at) = idle.or_else(worse) else { return Ok(None) };
             let (_, mut seat) = self.seats.swap_remove(at);
             self.waiting.extend(seat.set_aside(class));
         }
@@ -260,20 +261,19 @@ impl<'m> Llama<'m> {
         Ok(Some(self.seats.len() - 1))
     }
 
-    /// Opens what has a place, best class and earliest deadline first. Who finds none keeps its turn: a later case
-    /// of its own department or class does not slip in before it.
+    /// Opens what has a place, best class and earliest deadline first. Who finds none keeps its turn: nobody of its
+    /// class or a worse one slips in before it.
     fn admit(&mut self) -> Vec<Failed> {
         let mut failed = Vec::new();
         self.waiting.sort_by_key(|(order, arrived)| (order.class, due(order, *arrived)));
         for (order, arrived) in std::mem::take(&mut self.waiting) {
-            if !self.waiting.is_empty() && self.waiting.iter().any(|(before, _)| before.class <= order.class) {
+            if self.waiting.iter().any(|(before, _)| before.class <= order.class) {
                 self.waiting.push((order, arrived));
                 continue;
             }
             let job = order.job;
-            match self.place(order, arrived) {
-                Ok(()) => {}
-                Err(fault) => failed.push(Failed { job, fault }),
+            if let Err(fault) = self.place(order, arrived) {
+                failed.push(Failed { job, fault });
             }
         }
         failed
@@ -288,19 +288,12 @@ impl<'m> Llama<'m> {
             return Ok(());
         };
         let seat = &mut self.seats[at].1;
-        let open = |seat: &mut Seat, groups: &mut [Group], order| {
-            seat.open(group, groups, order, arrived).map_err(|failed| failed.fault)
-        };
-        let Some(order) = open(seat, &mut self.groups, order)? else { return Ok(()) };
+        let Some(order) = seat.open(group, &mut self.groups, order, arrived)? else { return Ok(()) };
         // No room. An urgent case takes the room of routine ones, which begin again later.
-        if class < ROUTINE && seat.jobs.iter().any(|job| job.order.class > class) {
-            let aside = seat.set_aside(class);
-            let left = open(seat, &mut self.groups, order)?;
-            self.waiting.extend(aside);
-            self.waiting.extend(left.map(|order| (order, arrived)));
-        } else {
-            self.waiting.push((order, arrived));
-        }
+        let aside = seat.set_aside(class);
+        let left = if aside.is_empty() { Some(order) } else { seat.open(group, &mut self.groups, order, arrived)? };
+        self.waiting.extend(aside);
+        self.waiting.extend(left.map(|order| (order, arrived)));
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub use facts::{Facts, Layer, NotAModel};
 pub use machine::{default_budget, machine_memory};
 use std::fmt;
 
+/// Sequences of one form: its own, and one for each section behind the causes.
+pub(crate) const SEQUENCES: usize = 1 + BRANCHES.len();
 /// Forms beside `jobs_max` that may be open: two urgent ones.
 const JOBS_URGENT: u32 = 2;
 /// Sequences for the options of a question: one for each department, at most so many. Each costs a row of logits.
@@ -43,7 +45,7 @@ pub(crate) const CELLS_QUESTION: u32 = 128;
 pub(crate) const CELLS_PARKED: u32 = 256;
 /// The least that must be left for a case.
 const CELLS_CASE_MIN: u32 = 512;
-/// Tokens evaluated between two looks at the inbox: what a cancelled or an urgent case waits for at most.
+/// Tokens of one step at most, but for wide contexts. A CPU reads fewer of them at a time (llama/seat.rs).
 const CHUNK_CPU: u32 = 128;
 const CHUNK_GPU: u32 = 512;
 /// llama.cpp rounds contexts up to this many cells.
@@ -129,9 +131,8 @@ impl Shape {
 
     /// What llama.cpp is asked for.
     pub fn context(&self) -> Context {
-        let of_form = 1 + BRANCHES.len() as u32;
         let options = self.departments.clamp(OPTIONS_MIN, OPTIONS_MAX);
-        let sequences = 2 * self.groups() + of_form * self.jobs_open() + options;
+        let sequences = 2 * self.groups() + SEQUENCES as u32 * self.jobs_open() + options;
         let chunk = if self.gpu_layers > 0 { CHUNK_GPU } else { CHUNK_CPU }.max(sequences);
         Context { cells: self.cells, chunk, outputs_max: chunk, sequences }
     }

@@ -20,9 +20,6 @@ use contract::reply::Section;
 use llama_cpp_2::token::LlamaToken;
 use std::time::{Duration, Instant};
 
-/// Sequences of one form: its own, and one for each section behind the causes.
-pub(super) const SEQUENCES: usize = 1 + BRANCHES.len();
-
 pub(super) struct Job {
     pub(super) order: FillOrder,
     /// Which adapter.

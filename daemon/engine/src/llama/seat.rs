@@ -13,12 +13,12 @@
 
 use super::{
     branch::Branch,
-    job::{self, Job, SEQUENCES},
+    job::{self, Job},
     logits,
 };
 use crate::{
     form::FIRST,
-    memory::{CELLS_FORM, CELLS_PARKED, CELLS_QUESTION, Context, Shape},
+    memory::{CELLS_FORM, CELLS_PARKED, CELLS_QUESTION, Context, SEQUENCES, Shape},
     prompt::{self, PromptFormat, Segment},
     protocol::*,
     schedule::Flow,
@@ -151,15 +151,14 @@ impl<'m> Seat<'m> {
         groups: &mut [Group],
         order: FillOrder,
         arrived: Instant,
-    ) -> Result<Option<FillOrder>, Failed> {
+    ) -> Result<Option<FillOrder>, FillFault> {
         let (case, case_cut) = self.case_tokens(&order);
         if self.free.len() < SEQUENCES || self.cells_free() < case.len() as u32 + CELLS_FORM + CELLS_QUESTION {
             return Ok(Some(order));
         }
-        let failed = |fault| Failed { job: order.job, fault };
-        while self.park_next(groups).map_err(failed)? {}
+        while self.park_next(groups)? {}
         let key = KvKey { group, lang: order.lang };
-        let parked = self.parked.iter().find(|parked| parked.key == key).ok_or(failed(FillFault::NoAdapter))?;
+        let parked = self.parked.iter().find(|parked| parked.key == key).ok_or(FillFault::NoAdapter)?;
         let (parked, tokens) = (parked.sequence, parked.tokens);
         let sequences = self.free.split_off(self.free.len() - SEQUENCES);
         let (sections, to_come) = job::beginning(self.branching);
@@ -187,7 +186,7 @@ impl<'m> Seat<'m> {
         };
         let copied = job.branches.iter().try_for_each(|branch| self.copy(parked, branch.sequence));
         self.jobs.push(job);
-        copied.map_err(|fault| self.drop_job(self.jobs.len() - 1, fault))?;
+        copied.map_err(|fault| self.drop_job(self.jobs.len() - 1, fault).fault)?;
         Ok(None)
     }
 
