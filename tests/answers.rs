@@ -5,6 +5,7 @@ mod common;
 use common::*;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// (case, rule that must fire, department whose adapter must have answered)
 const CASES: [(&str, &str, &str); 5] = [
@@ -96,6 +97,65 @@ fn a_killed_worker_costs_a_retry_and_no_answer() {
     assert_eq!(opinion(&answer), opinion(&undisturbed), "as if nothing had happened");
 }
 
+/// Three tablets of three departments, each with so many of the product's own cases.
+fn ward(clinic: &Clinic, each: usize) -> [(Tablet, Vec<Value>); 3] {
+    let cases = ["angina.zh", "pregnancy-headache.zh", "child-ear-pain.zh"];
+    cases.map(|name| {
+        let requests: Vec<Value> = (0..each).map(|_| case(name)).collect();
+        (Tablet::new(clinic, name), requests)
+    })
+}
+
+#[test]
+fn whatever_ends_the_worker_under_load_nothing_is_lost_or_doubled() {
+    let clinic = Clinic::real("silence_s_max = 5");
+    drop(clinic.ready());
+    let ward = ward(&clinic, 8);
+    let mut seed = 20_261_123;
+    let signals = [Signal::KILL, Signal::SEGV, Signal::STOP, Signal::ABORT, Signal::KILL];
+    let mut requests = ward.iter().flat_map(|(tablet, requests)| requests.iter().map(move |r| (tablet, r)));
+    for signal in signals {
+        requests.by_ref().take(4).for_each(|(tablet, request)| tablet.ask(request));
+        std::thread::sleep(Duration::from_millis(200 + dice(&mut seed) % 3000));
+        // Between two workers there is nothing to kill; that is a moment too.
+        if clinic.worker_pid().is_some() {
+            clinic.signal_worker(signal);
+        }
+    }
+    requests.for_each(|(tablet, request)| tablet.ask(request));
+    let mut whole = 0;
+    for (tablet, requests) in &ward {
+        let answers = answers(tablet, requests);
+        whole += answers.values().filter(|answer| degraded(answer).is_empty()).count();
+    }
+    assert!(whole > 12, "{whole} of 24 whole; the log:\n{}", clinic.log_text());
+}
+
+/// The machine has less than it had when the worker made its plan.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_out_of_memory_under_load_is_replaced_by_one_that_asks_for_less() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    // Room for two departments' contexts; the third's has to be made while others are served.
+    let clinic = Clinic::real("contexts_max = 2");
+    drop(clinic.ready());
+    let ward = ward(&clinic, 3);
+    let (first, others) = ward.split_first().expect("three");
+    first.1.iter().for_each(|request| first.0.ask(request));
+    first.0.expect("progress", &first.1[0]);
+    let worker = clinic.worker_pid().and_then(|pid| Pid::from_raw(pid as i32)).expect("a worker");
+    let none = Some(1 << 20);
+    prlimit(Some(worker), Resource::Data, Rlimit { current: none, maximum: none }).expect("the limit can be set");
+    others.iter().for_each(|(tablet, requests)| requests.iter().for_each(|request| tablet.ask(request)));
+    for (tablet, requests) in &ward {
+        let answers = answers(tablet, requests);
+        for answer in answers.values() {
+            assert_eq!(degraded(answer), [""; 0], "{answer:#}; the log:\n{}", clinic.log_text());
+        }
+    }
+    assert_ne!(clinic.worker_pid(), Some(worker.as_raw_nonzero().get() as u32), "it could not go on");
+}
+
 #[test]
 fn a_daemon_killed_after_accepted_answers_once_after_its_restart() {
     let mut clinic = Clinic::real("");
@@ -105,17 +165,14 @@ fn a_daemon_killed_after_accepted_answers_once_after_its_restart() {
     tablet.ask(&request);
     tablet.expect("accepted", &request);
     clinic.kill_daemon();
-    assert!(
-        tablet.rest(std::time::Duration::from_millis(300)).iter().all(|m| m["type"] != "answer"),
-        "killed too late"
-    );
+    assert!(tablet.rest(Duration::from_millis(300)).iter().all(|m| m["type"] != "answer"), "killed too late");
 
     clinic.start();
     let answer = tablet.expect("answer", &request);
     assert_valid(&answer);
     assert_eq!(answer["provenance"]["adapter"]["id"], "demo-obstetrics");
     tablet.receipt(&request);
-    let rest = tablet.rest(std::time::Duration::from_secs(2));
+    let rest = tablet.rest(Duration::from_secs(2));
     assert!(rest.iter().all(|m| m["type"] != "answer"), "a second answer: {rest:#?}");
 
     // And what a resend brings is what was sent, byte for byte.

@@ -16,6 +16,7 @@ use rumqttc::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -381,4 +382,37 @@ pub fn assert_valid(message: &Value) {
     let faults: Vec<String> =
         validator.iter_errors(message).map(|e| format!("{} at {}", e, e.instance_path())).collect();
     assert!(faults.is_empty(), "{faults:?}\n{message:#}");
+}
+
+/// Why an answer is less than a whole one.
+pub fn degraded(answer: &Value) -> Vec<&str> {
+    answer["provenance"]["degraded"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The answer to each request, every one confirmed. A second answer under an id is a fault.
+pub fn answers(tablet: &Tablet, requests: &[Value]) -> BTreeMap<String, Value> {
+    let mut answers = BTreeMap::new();
+    while answers.len() < requests.len() {
+        let message = tablet.next(PATIENCE).unwrap_or_else(|| panic!("{} of {}", answers.len(), requests.len()));
+        take(tablet, message, &mut answers);
+    }
+    tablet.rest(Duration::from_millis(500)).into_iter().for_each(|message| take(tablet, message, &mut answers));
+    assert!(requests.iter().all(|request| answers.contains_key(&request["id"].to_string())));
+    answers
+}
+
+fn take(tablet: &Tablet, message: Value, answers: &mut BTreeMap<String, Value>) {
+    assert_ne!(message["type"], "error", "{message:#}");
+    if message["type"] == "answer" {
+        assert_valid(&message);
+        tablet.receipt(&message);
+        let doubled = answers.insert(message["id"].to_string(), message);
+        assert!(doubled.is_none(), "two answers under one id: {doubled:#?}");
+    }
+}
+
+/// The same numbers on every machine; a fault is found again with the same seed.
+pub fn dice(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
 }

@@ -129,10 +129,11 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         waiting: Vec::new(),
         schedule: Schedule::new(quantum.as_micros() as u64),
         born: Instant::now(),
+        short_of_memory: false,
     };
     // One context now: what does not fit shall say so at the start, not at the first patient.
-    if !engine.groups.is_empty() {
-        engine.seat(0, ROUTINE).map_err(|_| Unfit::Context)?;
+    if !engine.groups.is_empty() && engine.seat(0, ROUTINE).is_none() {
+        return Err(Unfit::Context);
     }
     Ok(serve(&mut engine, ready))
 }
@@ -178,9 +179,10 @@ fn plan(order: &LlamaOrder, shape: &Shape, facts: &memory::Facts) -> Result<(mem
 }
 
 /// Whether two or three rows of this model in one step cost more than one by one. From two rows on ggml takes
-/// llamafile's kernels for Q5_0 and Q8_0, and on x86-64 those earn their keep only from four on: 1, 2, 3, 4, 6 and 12
-/// rows of the demo model took 25, 65, 100, 80, 96 and 139 ms of CPU. A rule by type and not a measurement at the start,
-/// so that the same box gives the same answer tomorrow.
+/// llamafile's kernels for Q5_0 and Q8_0, and on x86-64 those earn their keep only from four on: 1, 2, 3, 4, 6, 8 and 16
+/// rows of the demo model took 13, 29, 46, 36, 43, 44 and 82 ms on two cores. (Filling up odd numbers of rows with one
+/// that nobody reads brought nothing.) A rule by type and not a measurement at the start, so that the same box gives the
+/// same answer tomorrow.
 fn few_cost_more(header: &gguf::Header) -> bool {
     const Q5_0: u32 = 6;
     const Q8_0: u32 = 8;
@@ -225,6 +227,7 @@ struct Llama<'m> {
     waiting: Vec<(FillOrder, Instant)>,
     schedule: Schedule,
     born: Instant,
+    short_of_memory: bool,
 }
 
 /// What a department may spend before another of its rank has its turn. With a context each a turn costs nothing,
@@ -235,11 +238,11 @@ const QUANTUM_EPOCH: Duration = Duration::from_millis(1500);
 impl<'m> Llama<'m> {
     /// The seat that serves a department: where it sits, in place of the one that was idle for longest, or none now.
     /// For a case of a class better than all that is open in a seat, that seat is cleared.
-    fn seat(&mut self, group: usize, class: u8) -> Result<Option<usize>, FillFault> {
+    fn seat(&mut self, group: usize, class: u8) -> Option<usize> {
         self.clock += 1;
         if let Some(at) = self.seats.iter().position(|(_, seat)| seat.groups.contains(&group)) {
             self.seats[at].0 = self.clock;
-            return Ok(Some(at));
+            return Some(at);
         }
         if self.seats.len() >= self.contexts_max {
             let oldest = |may_go: &dyn Fn(&Seat) -> bool| {
@@ -248,8 +251,7 @@ impl<'m> Llama<'m> {
             };
             let idle = oldest(&|seat| seat.jobs.is_empty());
             let worse = || oldest(&|seat| seat.jobs.iter().all(|job| job.order.class > class));
-            let Some(at) = idle.or_else(worse) else { return Ok(None) };
-            let (_, mut seat) = self.seats.swap_remove(at);
+            let (_, mut seat) = self.seats.swap_remove(idle.or_else(worse)?);
             self.waiting.extend(seat.set_aside(class));
         }
         let groups = match self.order.residency {
@@ -257,8 +259,9 @@ impl<'m> Llama<'m> {
             Residency::Epochs => (0..self.groups.len()).collect(),
         };
         let seat = Seat::new(self.order, self.backend, self.model, groups, &self.shape, self.few_cost_more);
-        self.seats.push((self.clock, seat.map_err(|_| FillFault::NoContext)?));
-        Ok(Some(self.seats.len() - 1))
+        self.short_of_memory |= seat.is_err();
+        self.seats.push((self.clock, seat.ok()?));
+        Some(self.seats.len() - 1)
     }
 
     /// Opens what has a place, best class and earliest deadline first. Who finds none keeps its turn: nobody of its
@@ -283,7 +286,7 @@ impl<'m> Llama<'m> {
         let group = self.groups.iter().position(|group| group.department == order.department);
         let group = group.ok_or(FillFault::NoAdapter)?;
         let class = order.class;
-        let Some(at) = self.seat(group, class)? else {
+        let Some(at) = self.seat(group, class) else {
             self.waiting.push((order, arrived));
             return Ok(());
         };
@@ -329,6 +332,10 @@ impl Engine for Llama<'_> {
         }
     }
 
+    fn short_of_memory(&self) -> bool {
+        self.short_of_memory
+    }
+
     fn idle(&self) -> bool {
         self.waiting.is_empty() && self.seats.iter().all(|(_, seat)| seat.jobs.is_empty())
     }
@@ -356,10 +363,7 @@ impl Engine for Llama<'_> {
             let sits = self.seats.iter().position(|(_, seat)| seat.groups.contains(&group));
             let at = match sits {
                 Some(at) => at,
-                None if self.seats.len() < self.contexts_max => match self.seat(group, ROUTINE) {
-                    Ok(Some(_)) => return true,
-                    _ => return false,
-                },
+                None if self.seats.len() < self.contexts_max => return self.seat(group, ROUTINE).is_some(),
                 None => continue,
             };
             if self.seats[at].1.park_next(&mut self.groups).unwrap_or(false) {

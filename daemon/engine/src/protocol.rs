@@ -231,6 +231,4 @@ pub enum FillFault {
     NotFinite,
     #[error("llama.cpp refused a step")]
     Decode,
-    #[error("no memory for another context")]
-    NoContext,
 }

@@ -30,6 +30,10 @@ pub(crate) trait Engine {
     fn prepare(&mut self) -> bool {
         false
     }
+    /// The memory that it counted on is not there. What is open stays open: a worker that asks for less takes it over.
+    fn short_of_memory(&self) -> bool {
+        false
+    }
 }
 
 /// Serves orders from `stdin` until the daemon goes away. Returns only when it cannot go on.
@@ -100,7 +104,7 @@ fn serve(engine: &mut dyn Engine, orders: &Receiver<Order>, out: &mut dyn Write)
     let mut reports = Reports { out, beat: Instant::now(), fault: None };
     loop {
         // Waits only when there is nothing to do.
-        if engine.idle() && !engine.prepare() {
+        if engine.idle() && !engine.prepare() && !engine.short_of_memory() {
             let Ok(order) = orders.recv() else { return Ok(()) };
             take(engine, order, &mut reports);
         }
@@ -110,6 +114,10 @@ fn serve(engine: &mut dyn Engine, orders: &Receiver<Order>, out: &mut dyn Write)
         if !engine.idle() {
             engine.step(&mut |report| reports.send(&report));
             reports.beat();
+        }
+        if engine.short_of_memory() {
+            let reason = "no memory for another context, although it should have fitted".to_owned();
+            return frame::write(reports.out, &Report::Unfit { reason, short_of_memory: true });
         }
         if let Some(fault) = reports.fault.take() {
             return Err(fault);
