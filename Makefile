@@ -14,6 +14,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 CARGO := $(CURDIR)/tests/setup.sh cargo
 # Threads that spin while they wait slow everything else down.
 export OMP_WAIT_POLICY := passive
+export GOMP_SPINCOUNT := 500
 export GGML_NO_BACKTRACE := 1
 
 ifeq ($(shell uname),Darwin)

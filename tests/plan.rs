@@ -111,6 +111,7 @@ mod with_the_model {
                 .arg("worker")
                 .env("CONSULTD_LLAMA_LOG", "1")
                 .env("OMP_WAIT_POLICY", "passive")
+                .env("GOMP_SPINCOUNT", "500")
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(File::create(&log).expect("a log file")),

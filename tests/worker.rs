@@ -18,6 +18,7 @@ impl Worker {
         let child = Command::new(env!("CARGO_BIN_EXE_consultd"))
             .arg("worker")
             .env("OMP_WAIT_POLICY", "passive")
+            .env("GOMP_SPINCOUNT", "500")
             .env("GGML_NO_BACKTRACE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

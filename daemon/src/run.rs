@@ -378,6 +378,7 @@ fn log_filled(id: RequestId, stats: &protocol::FillStats) {
         read_ms = stats.read_ms,
         tokens_written = stats.tokens_written,
         write_ms = stats.write_ms,
+        headers_ms = stats.headers_ms,
         written_per_s = format!("{:.1}", per_s(stats.tokens_written, stats.write_ms)),
         "form filled"
     );

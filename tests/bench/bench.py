@@ -41,6 +41,8 @@ def arguments():
     p.add_argument("--jobs-max", type=int, help="consultations that ours works on at a time, instead of its default")
     p.add_argument("--peer-slots", type=int, help="another number of slots for the peer, to try its settings")
     p.add_argument("--peer-pin", choices=("yes", "no"), help="whether departments keep to slots of their own")
+    p.add_argument("--peer-spin", type=int, default=ours.spin_count(), metavar="TURNS",
+                   help="GOMP_SPINCOUNT of the peer; default: what our worker has. 0: its threads sleep at once")
     p.add_argument("--peer-unified", action="store_true", help="one KV cache for all of the peer's slots")
     args = p.parse_args()
     args.scenarios = [name for name in args.scenarios.split(",") if name]
@@ -65,6 +67,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine.describe(args.threads), "rows": [], "costs": [], "facts": [], "runs": {}}
     results["machine"].update(versions(args))
+    results["machine"]["spin"] = f"ours {ours.spin_count()}, the peer's {args.peer_spin} (GOMP_SPINCOUNT)"
     for name, value in results["machine"].items():
         say(f"{name}: {value}")
     bandwidth = machine.memory_bytes_per_s(args.threads)
@@ -89,7 +92,7 @@ def main():
 def scenario(name, args, folder, out, results):
     """Starts both sides, measures, ends both."""
     measure, peer_settings, engine = SCENARIOS[name]
-    peer_settings = {**peer_settings, "kv_unified": args.peer_unified}
+    peer_settings = {**peer_settings, "kv_unified": args.peer_unified, "spin": args.peer_spin}
     if args.jobs_max:
         engine = {**engine, "jobs_max": args.jobs_max}
     if args.peer_slots:

@@ -44,7 +44,12 @@ struct Times {
 impl Worker {
     fn open(order: LlamaOrder) -> Self {
         let mut command = Command::new(program());
-        command.arg("worker").env("OMP_WAIT_POLICY", "passive").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("worker")
+            .env("OMP_WAIT_POLICY", "passive")
+            .env("GOMP_SPINCOUNT", "500")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut worker = Self(command.spawn().expect("the worker starts"));
         worker.order(&Order::Open(OpenOrder::Llama(order)));
         match worker.report() {

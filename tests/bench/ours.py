@@ -44,6 +44,12 @@ def adapter_folders(folder):
     return {d: copied if d == "surgery" else demo / d for d in cases.DEPARTMENTS}
 
 
+def spin_count():
+    """Turns that the threads of our worker wait before they sleep, from the daemon's own source."""
+    found = re.search(r'GOMP_SPINCOUNT: &str = "(\d+)"', (cases.ROOT / "daemon/src/worker.rs").read_text(encoding="utf-8"))
+    return int(found[1])
+
+
 class Clinic:
     """The box. `engine` holds settings beyond the plain ones; those that this build does not know are left out."""
 

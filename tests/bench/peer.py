@@ -21,7 +21,7 @@ class Peer:
     """One server. `slots` is the concurrency; `pin` gives each department slots of its own."""
 
     def __init__(self, folder, model, adapters, threads, slots, port, binary=None, pin=False, kv_unified=False,
-                 slot_save=None):
+                 slot_save=None, spin=0):
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.pin, self.slots = port, pin, slots
         self.adapter_ids = {department: at for at, department in enumerate(adapters)}
@@ -35,8 +35,8 @@ class Peer:
         if kv_unified:
             flags += ["--kv-unified"]
         command = [*([binary] if binary else [sys.executable, __file__]), *flags]
-        self.child = procs.Child(command, folder / "peer.log", {"OMP_WAIT_POLICY": "passive", "GGML_NO_BACKTRACE": "1"},
-                                 stdin=subprocess.PIPE)
+        environment = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": str(spin), "GGML_NO_BACKTRACE": "1"}
+        self.child = procs.Child(command, folder / "peer.log", environment, stdin=subprocess.PIPE)
         try:
             self.child.wait_for("the peer", self._healthy)
         except BaseException:

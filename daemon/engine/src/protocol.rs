@@ -216,6 +216,8 @@ pub struct FillStats {
     /// From the order to the first token, waiting for others included.
     pub read_ms: u64,
     pub write_ms: u64,
+    /// Of these, in steps that read: headers, and sections put back as training showed them.
+    pub headers_ms: u64,
     /// The case was too long for the context and lost its end.
     pub case_cut: bool,
 }

@@ -273,6 +273,9 @@ impl<'m> Seat<'m> {
     /// One step for the forms of a flow and better ones of its group. Failed forms are gone when this returns;
     /// a fault of the whole step fails all of them.
     pub(super) fn step(&mut self, flow: Flow, group: &mut Group, tell: &mut dyn FnMut(Report)) -> Vec<Failed> {
+        let began = Instant::now();
+        let between = |job: &&Job| job.group == flow.group && job.stats.read_ms > 0 && job.reads();
+        let between: Vec<RequestId> = self.jobs.iter().filter(between).map(|job| job.order.job).collect();
         let rows = match self.evaluate(flow, group) {
             Ok(rows) => rows,
             Err(fault) => {
@@ -291,6 +294,9 @@ impl<'m> Seat<'m> {
                 Ok(false) => {}
                 Err(fault) => failed.push((job, fault)),
             }
+        }
+        for job in self.jobs.iter_mut().filter(|job| between.contains(&job.order.job)) {
+            job.stats.headers_ms += began.elapsed().as_millis() as u64;
         }
         for at in 0..self.jobs.len() {
             if let Err(fault) = self.advance(at) {
