@@ -61,6 +61,36 @@ fn the_products_own_cases_are_answered_in_full() {
 }
 
 #[test]
+fn the_box_says_what_it_is() {
+    let clinic = Clinic::real("contexts_max = 2");
+    let watcher = Tablet::listen(&clinic, "watcher", "consult/1/box/info");
+    let info = watcher.wait(PATIENCE, |m| !m["engine"].is_null()).expect("an engine");
+    assert_valid(&info);
+    let engine = &info["engine"];
+    assert_eq!((&engine["kind"], &engine["model_sha256"]), (&json!("llama"), &json!(DEMO_MODEL_SHA256)));
+    assert_eq!(
+        (&engine["layers"], &engine["layers_offloaded"], &engine["contexts"]),
+        (&json!(18), &json!(0), &json!(2))
+    );
+    assert!(engine["devices"].as_array().is_some_and(|devices| !devices.is_empty()), "{engine:#}");
+    assert_eq!(info["departments"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_device_is_chosen_on_the_command_line() {
+    let mut clinic = Clinic::real("");
+    clinic.kill_daemon();
+    clinic.start_with(&["--device", "NoSuch0"]);
+    let watcher = Tablet::listen(&clinic, "watcher", "consult/1/box/status");
+    assert!(watcher.wait(PATIENCE, |m| m["ambition"] == "rules_only").is_some(), "{}", clinic.log_text());
+    assert!(clinic.log_text().contains("there is no device NoSuch0; there are: CPU"), "{}", clinic.log_text());
+
+    clinic.kill_daemon();
+    clinic.start_with(&["--device", "CPU"]);
+    assert_eq!(clinic.wait_for_status("online")["ambition"], "full");
+}
+
+#[test]
 fn adapters_change_the_text_and_nothing_leaks_between_them() {
     // With room for both contexts, and with room for one only, which is then built anew at each change.
     for contexts_max in [4, 1] {

@@ -33,6 +33,10 @@ enum Command {
         /// Settings file (TOML).
         #[arg(long, default_value = settings::DEFAULT_PATH)]
         config: PathBuf,
+        /// Which processor llama.cpp uses, by its name in `consultd devices`; may be given several times. In place of
+        /// the setting `engine.devices`.
+        #[arg(long = "device", value_name = "NAME")]
+        devices: Vec<String>,
     },
     /// Reads the settings and adapters, reports every fault, and starts nothing.
     Check {
@@ -51,7 +55,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
-        Command::Run { config } => start::main(&config),
+        Command::Run { config, devices } => start::main(&config, devices),
         Command::Check { config } => start::check(&config),
         Command::Ask(ask) => ask.main(),
         Command::Plan(plan) => plan.main(),

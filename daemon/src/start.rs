@@ -25,15 +25,20 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often somebody looks at the machine's heat. It rises for minutes before it matters.
 const LOOK: Duration = Duration::from_secs(30);
 
-pub fn main(config: &Path) -> Exit {
+pub fn main(config: &Path, devices: Vec<String>) -> Exit {
     trace::start();
-    let settings = match settings::load(config) {
+    let mut settings = match settings::load(config) {
         Ok(settings) => settings,
         Err(faults) => {
             tracing::error!(config = %config.display(), "{faults}");
             return Exit::Settings;
         }
     };
+    if let EngineSettings::Llama(llama) = &mut settings.engine
+        && !devices.is_empty()
+    {
+        llama.devices = devices;
+    }
     // A bad adapter takes its department away and nothing else: no answer is worse than the rules'.
     let shelf = shelf::read(&settings);
     shelf.faults.iter().for_each(|fault| tracing::error!(fault, "an adapter is left out"));

@@ -92,9 +92,13 @@ impl Clinic {
     }
 
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    pub fn start_with(&mut self, more: &[&str]) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_consultd"));
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log file");
-        command.args(["run", "--config"]).arg(&self.settings).stderr(log).stdin(Stdio::null());
+        command.args(["run", "--config"]).arg(&self.settings).args(more).stderr(log).stdin(Stdio::null());
         self.daemon = Some(Running::start(&mut command));
     }
 
