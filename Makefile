@@ -12,7 +12,7 @@ export CONSULTD_DEMO_MODEL := $(CACHE)/models/gemma-3-270m-q4_k_m.gguf
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 # A cargo that is new enough, wherever `tests/setup.sh` found or put it.
 CARGO := $(CURDIR)/tests/setup.sh cargo
-# Threads that spin while they wait slow everything else down.
+# Threads that spin for long while they wait slow everything else down; those that never do are slow themselves.
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 500
 export GGML_NO_BACKTRACE := 1
@@ -26,7 +26,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-venv soak lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv soak lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -48,7 +48,7 @@ lint: setup
 	then $(CARGO) clippy $(LOCKED) --workspace --all-targets --features $(FEATURES) $(if $(CI),-- -D warnings); \
 	else echo "no clippy here: not checked"; fi
 
-# Thousands of forms through the real model with flat memory: SOAK_JOBS=2000 (the default) takes an hour on two cores.
+# Thousands of forms through the real model with flat memory: SOAK_JOBS=2000 (the default) takes half an hour on two cores.
 soak: setup model
 	$(CARGO) test $(LOCKED) -p engine --features $(FEATURES) --lib -- --ignored --nocapture soak
 
@@ -92,6 +92,12 @@ bench-wrong-results: build model bench-venv
 bench-levers: model
 	$(CARGO) build $(LOCKED) -p consultd --features $(FEATURES) --bins --example levers
 	$(CARGO_TARGET_DIR)/release/examples/levers $(or $(RUNS),2) $(LEVERS)
+
+# What a step costs by the number of its rows, with threads that sleep at once and with those that spin for a moment.
+bench-rows: model
+	$(CARGO) build $(LOCKED) -p engine --features $(FEATURES) --example rows
+	for run in 1 2; do for spin in 0 500; do \
+		GOMP_SPINCOUNT=$$spin $(CARGO_TARGET_DIR)/release/examples/rows || exit 1; done; done
 
 bench-venv: $(CACHE)/bench-venv/.requirements
 $(CACHE)/bench-venv/.requirements: tests/bench/requirements.txt

@@ -20,6 +20,9 @@ const DEPARTMENTS: [&str; 3] = ["internal", "obstetrics", "pediatrics"];
 /// The driver holds each case back until the one before has ended, as a box without batching would.
 const ONE_BY_ONE: &str = "one form at a time";
 
+/// Threads that do not spin for a moment where they meet.
+const NO_SPIN: &str = "threads sleep at once";
+
 /// Samples of each file that the demo adapters have not learnt from: what `train.py --seed 7` holds out of 90.
 const HELD_OUT: [usize; 9] = [39, 17, 32, 0, 89, 45, 33, 24, 21];
 
@@ -42,12 +45,12 @@ struct Times {
 }
 
 impl Worker {
-    fn open(order: LlamaOrder) -> Self {
+    fn open(order: LlamaOrder, spin: &str) -> Self {
         let mut command = Command::new(program());
         command
             .arg("worker")
             .env("OMP_WAIT_POLICY", "passive")
-            .env("GOMP_SPINCOUNT", "500")
+            .env("GOMP_SPINCOUNT", spin)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut worker = Self(command.spawn().expect("the worker starts"));
@@ -212,6 +215,7 @@ fn main() {
         ("in sequence", LlamaOrder { branches: Branching::Sequential, ..order() }),
         ("epochs", LlamaOrder { residency: Residency::Epochs, ..order() }),
         (ONE_BY_ONE, order()),
+        (NO_SPIN, order()),
         ("one context, cold", LlamaOrder { contexts_max: 1, ..order() }),
     ];
     let chosen = |name: &&str| only.as_ref().is_none_or(|only| only.split(',').any(|word| name.contains(word)));
@@ -222,7 +226,10 @@ fn main() {
         let cases = &pool[department];
         (DEPARTMENTS[department], cases[nth % cases.len()].clone(), 2)
     };
-    let mut workers: Vec<Worker> = configurations.iter().map(|(_, order)| Worker::open(order.clone())).collect();
+    let mut workers: Vec<Worker> = configurations
+        .iter()
+        .map(|(name, order)| Worker::open(order.clone(), if *name == NO_SPIN { "0" } else { "500" }))
+        .collect();
     for worker in &mut workers {
         (0..3).for_each(|department| drop(worker.serve(&[pick(department, 80)], None)));
     }
@@ -243,6 +250,7 @@ fn main() {
             note("3 one tablet: tokens/s", median(one.iter().map(|t| f64::from(t.tokens) / t.end).collect()));
             let switched: Vec<Times> = (0..3).map(|i| worker.serve(&[pick(i % 3, n + i)], None).remove(0)).collect();
             note("4 department changes: to the end, s", median(switched.iter().map(|t| t.end).collect()));
+            note("4b same: first line, s", median(switched.iter().map(|t| t.first).collect()));
             let mixed: Vec<_> = (0..6).map(|i| pick(i % 3, n + i)).collect();
             let cpu = worker.cpu();
             let mixed = together(worker, &mixed);

@@ -274,14 +274,13 @@ impl<'m> Seat<'m> {
     /// a fault of the whole step fails all of them.
     pub(super) fn step(&mut self, flow: Flow, group: &mut Group, tell: &mut dyn FnMut(Report)) -> Vec<Failed> {
         let began = Instant::now();
-        let between = |job: &&Job| job.group == flow.group && job.stats.read_ms > 0 && job.reads();
+        let between = |job: &&Job| serves(flow, job) && job.stats.read_ms > 0 && job.reads();
         let between: Vec<RequestId> = self.jobs.iter().filter(between).map(|job| job.order.job).collect();
         let rows = match self.evaluate(flow, group) {
             Ok(rows) => rows,
             Err(fault) => {
-                let theirs = |job: &Job| job.group == flow.group && job.order.class <= flow.class;
                 let mut failed = Vec::new();
-                while let Some(at) = self.jobs.iter().position(theirs) {
+                while let Some(at) = self.jobs.iter().position(|job| serves(flow, job)) {
                     failed.push(self.drop_job(at, fault));
                 }
                 return failed;
@@ -317,7 +316,7 @@ impl<'m> Seat<'m> {
         self.batch.clear();
         let mut rows = Vec::new();
         let mut theirs: Vec<(usize, &mut Job)> = self.jobs.iter_mut().enumerate().collect();
-        theirs.retain(|(_, job)| job.group == flow.group && job.order.class <= flow.class);
+        theirs.retain(|(_, job)| serves(flow, job));
         // On a GPU a larger batch costs little. On a CPU each token costs, and a doctor who sees nothing yet goes first.
         // New forms come only in the place of ended ones, so this ends.
         if !self.on_gpu && theirs.iter().any(|(_, job)| !job.heard) {
@@ -557,6 +556,11 @@ impl<'m> Seat<'m> {
     fn clear(&mut self, sequence: i32, from: i32) {
         let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), u32::try_from(from).ok(), None);
     }
+}
+
+/// Whether a step of a flow is for this form too.
+fn serves(flow: Flow, job: &Job) -> bool {
+    job.group == flow.group && job.order.class <= flow.class
 }
 
 /// Up to how many tokens a step is filled with what is to be read, when so many are written.

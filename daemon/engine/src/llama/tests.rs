@@ -341,7 +341,7 @@ fn choices_are_scored_and_leave_the_answer_as_it_was() {
 /// Memory stays flat over thousands of forms, with adapters alternating and some forms given up. `make soak`; SOAK_JOBS
 /// chooses how many. The first tenth is the allocator's: its arenas and llama.cpp's graphs grow to their largest shape.
 #[test]
-#[ignore = "takes an hour: make soak"]
+#[ignore = "takes half an hour: make soak"]
 #[cfg(target_os = "linux")]
 fn soak() {
     let resident_mb = || {
