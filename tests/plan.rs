@@ -110,8 +110,7 @@ mod with_the_model {
             Command::new(env!("CARGO_BIN_EXE_consultd"))
                 .arg("worker")
                 .env("CONSULTD_LLAMA_LOG", "1")
-                .env("OMP_WAIT_POLICY", "passive")
-                .env("GOMP_SPINCOUNT", "500")
+                .envs(engine::WORKER_ENVIRONMENT)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(File::create(&log).expect("a log file")),

@@ -17,9 +17,7 @@ impl Worker {
     fn start() -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_consultd"))
             .arg("worker")
-            .env("OMP_WAIT_POLICY", "passive")
-            .env("GOMP_SPINCOUNT", "500")
-            .env("GGML_NO_BACKTRACE", "1")
+            .envs(engine::WORKER_ENVIRONMENT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -175,9 +175,6 @@ fn own_program() -> std::io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 
-/// Turns of libgomp's waiting loop before a thread sleeps. Other OpenMP libraries do not know it.
-const GOMP_SPINCOUNT: &str = "500";
-
 /// One worker from its start to its end.
 struct Life {
     child: Child,
@@ -191,13 +188,7 @@ impl Life {
             .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // ggml's threads meet hundreds of times in a token. Those that spin until they meet take the cores from
-            // broker and daemon; those that sleep at once pay a wake-up each time (tests/bench/README.md). So a short
-            // spin, of some ten microseconds, and then sleep.
-            .env("OMP_WAIT_POLICY", "passive")
-            .env("GOMP_SPINCOUNT", GOMP_SPINCOUNT)
-            // An assertion in ggml would start a debugger to print a backtrace.
-            .env("GGML_NO_BACKTRACE", "1")
+            .envs(engine::WORKER_ENVIRONMENT)
             .kill_on_drop(true)
             .spawn()
             .map_err(BeginError::Start)?;

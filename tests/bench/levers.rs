@@ -6,8 +6,11 @@
 //! Each configuration is a worker of its own; the workers take turns (A B C A B C …), so that what else the machine
 //! does hits all of them. Printed are medians over the runs, and the ratio to the first configuration.
 
+#[path = "../common/demo.rs"]
+mod demo;
+
 use contract::{case::Case, ids::*, reply::Section, sample::Sample};
-use engine::{file_sha256, frame, prompt::PromptFormat, protocol::*};
+use engine::{frame, protocol::*};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -45,14 +48,12 @@ struct Times {
 }
 
 impl Worker {
-    fn open(order: LlamaOrder, spin: &str) -> Self {
+    fn open(name: &str, order: LlamaOrder) -> Self {
         let mut command = Command::new(program());
-        command
-            .arg("worker")
-            .env("OMP_WAIT_POLICY", "passive")
-            .env("GOMP_SPINCOUNT", spin)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.arg("worker").envs(engine::WORKER_ENVIRONMENT).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if name == NO_SPIN {
+            command.env("GOMP_SPINCOUNT", "0");
+        }
         let mut worker = Self(command.spawn().expect("the worker starts"));
         worker.order(&Order::Open(OpenOrder::Llama(order)));
         match worker.report() {
@@ -149,38 +150,18 @@ fn program() -> PathBuf {
     own.parent().and_then(Path::parent).expect("two folders up").join("consultd")
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_owned()
-}
-
 fn order() -> LlamaOrder {
-    let model =
-        std::env::var_os("CONSULTD_DEMO_MODEL").map(PathBuf::from).expect("CONSULTD_DEMO_MODEL names the model");
-    let adapters = DEPARTMENTS.map(|department| {
-        let path = root().join("adapters/demo").join(department).join("adapter.gguf");
-        let sha256 = file_sha256(&path).expect("the demo adapter is there");
-        AdapterFile { department: Department::new(department).expect("a code"), path, sha256 }
-    });
     LlamaOrder {
-        model_sha256: file_sha256(&model).expect("reads"),
-        model,
-        prompt_format: PromptFormat::Plain,
-        adapters: adapters.to_vec(),
         context_tokens: 8192,
         contexts_max: 3,
-        jobs_max: 8,
-        branches: Branching::CausesFirst,
-        residency: Residency::Contexts,
-        memory_mb_max: None,
         threads: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
-        nice: 0,
         gpu_layers: 999,
-        devices: Vec::new(),
+        ..demo::demo_order(&DEPARTMENTS)
     }
 }
 
 fn samples(department: &str) -> Vec<Sample> {
-    let file = root().join("adapters/demo/data").join(format!("{department}.jsonl"));
+    let file = demo::root().join("adapters/demo/data").join(format!("{department}.jsonl"));
     let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     text.lines().map(|line| serde_json::from_str(line).expect("a sample")).collect()
 }
@@ -226,10 +207,8 @@ fn main() {
         let cases = &pool[department];
         (DEPARTMENTS[department], cases[nth % cases.len()].clone(), 2)
     };
-    let mut workers: Vec<Worker> = configurations
-        .iter()
-        .map(|(name, order)| Worker::open(order.clone(), if *name == NO_SPIN { "0" } else { "500" }))
-        .collect();
+    let mut workers: Vec<Worker> =
+        configurations.iter().map(|(name, order)| Worker::open(name, order.clone())).collect();
     for worker in &mut workers {
         (0..3).for_each(|department| drop(worker.serve(&[pick(department, 80)], None)));
     }

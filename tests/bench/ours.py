@@ -45,9 +45,9 @@ def adapter_folders(folder):
 
 
 def spin_count():
-    """Turns that the threads of our worker wait before they sleep, from the daemon's own source."""
-    found = re.search(r'GOMP_SPINCOUNT: &str = "(\d+)"', (cases.ROOT / "daemon/src/worker.rs").read_text(encoding="utf-8"))
-    return int(found[1])
+    """Turns that the threads of our worker wait before they sleep, from the engine's own source."""
+    source = (cases.ROOT / "daemon/engine/src/lib.rs").read_text(encoding="utf-8")
+    return int(re.search(r'\("GOMP_SPINCOUNT", "(\d+)"\)', source)[1])
 
 
 class Clinic:

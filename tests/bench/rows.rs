@@ -6,6 +6,9 @@
 //! Printed are medians in milliseconds of wall time: of steps that write a token in so many sequences, and of steps that
 //! read so many tokens of a case.
 
+#[path = "../common/demo.rs"]
+mod demo;
+
 use llama_cpp_2::{
     context::params::LlamaContextParams,
     llama_backend::LlamaBackend,
@@ -13,7 +16,7 @@ use llama_cpp_2::{
     model::{LlamaModel, params::LlamaModelParams},
     token::LlamaToken,
 };
-use std::{error::Error, num::NonZeroU32, path::Path, time::Instant};
+use std::{error::Error, num::NonZeroU32, time::Instant};
 
 const PREFIX: i32 = 200;
 const ROWS: [i32; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32];
@@ -21,13 +24,11 @@ const READ: [i32; 3] = [32, 85, 128];
 const STEPS: i32 = 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = std::env::var_os("CONSULTD_DEMO_MODEL").ok_or("CONSULTD_DEMO_MODEL names the model")?;
-    let adapter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../adapters/demo/internal/adapter.gguf");
     let threads = std::thread::available_parallelism()?.get() as i32;
     let mut backend = LlamaBackend::init()?;
     backend.void_logs();
-    let mut model = LlamaModel::load_from_file(&backend, model, &LlamaModelParams::default())?;
-    let mut adapter = model.lora_adapter_init(adapter)?;
+    let mut model = LlamaModel::load_from_file(&backend, demo::demo_model(), &LlamaModelParams::default())?;
+    let mut adapter = model.lora_adapter_init(demo::demo_adapter("internal").join("adapter.gguf"))?;
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(4096))
         .with_n_ubatch(512)

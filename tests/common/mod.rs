@@ -2,11 +2,9 @@
 //! temporary folder, talks over a Unix socket, and ends with its owner.
 #![allow(dead_code)] // each test file uses its own part
 
-use contract::ids::Department;
-use engine::{
-    prompt::PromptFormat,
-    protocol::{AdapterFile, Branching, LlamaOrder, Residency},
-};
+mod demo;
+
+pub use demo::*;
 use rumqttc::{
     Transport,
     v5::{
@@ -25,7 +23,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-pub const DEMO_MODEL_SHA256: &str = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818";
 /// Long enough for a model on two busy cores; nothing waits so long when all is well.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -191,48 +188,6 @@ pub fn broker(folder: &Path) -> Running {
         std::thread::sleep(Duration::from_millis(10));
     }
     running
-}
-
-pub fn demo_model() -> PathBuf {
-    let path = std::env::var_os("CONSULTD_DEMO_MODEL").map(PathBuf::from).unwrap_or_else(|| {
-        let cache = std::env::var_os("HOME").expect("a home folder");
-        PathBuf::from(cache).join(".cache/consultd/models/gemma-3-270m-q4_k_m.gguf")
-    });
-    assert!(path.exists(), "the demo model is not at {}; `make model` fetches it", path.display());
-    path
-}
-
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the daemon's folder has a parent").to_owned()
-}
-
-pub fn demo_adapter(department: &str) -> PathBuf {
-    root().join("adapters/demo").join(department)
-}
-
-/// What a worker is opened with: the demo model and these departments' adapters, on the CPU.
-pub fn demo_order(departments: &[&str]) -> LlamaOrder {
-    let adapters = departments.iter().map(|department| {
-        let path = demo_adapter(department).join("adapter.gguf");
-        let sha256 = engine::file_sha256(&path).expect("the demo adapter is there");
-        AdapterFile { department: Department::new(department).expect("a code"), path, sha256 }
-    });
-    LlamaOrder {
-        model: demo_model(),
-        model_sha256: DEMO_MODEL_SHA256.to_owned(),
-        prompt_format: PromptFormat::Plain,
-        adapters: adapters.collect(),
-        context_tokens: 2048,
-        contexts_max: 2,
-        jobs_max: 8,
-        branches: Branching::CausesFirst,
-        residency: Residency::Contexts,
-        memory_mb_max: None,
-        threads: 2,
-        nice: 0,
-        gpu_layers: 0,
-        devices: Vec::new(),
-    }
 }
 
 fn demo_adapters() -> String {

@@ -24,6 +24,18 @@ mod schedule;
 mod scripted;
 pub mod worker;
 
+#[cfg(test)]
+extern crate self as engine; // tests/common/demo.rs speaks of it by its name
+
+/// What a worker must find in its environment when it starts.
+///
+/// ggml's threads meet hundreds of times in a token. Those that spin until they meet take the cores from broker and
+/// daemon; those that sleep at once pay a wake-up each time (tests/bench/README.md). So a short spin, of some ten
+/// microseconds, and then sleep. libgomp counts it in turns of its loop; other OpenMP libraries do not know the word.
+/// And an assertion in ggml would start a debugger to print a backtrace.
+pub const WORKER_ENVIRONMENT: [(&str, &str); 3] =
+    [("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "500"), ("GGML_NO_BACKTRACE", "1")];
+
 /// The processors that llama.cpp finds on this machine. An error when this build has no llama.cpp.
 pub fn devices() -> Result<Vec<protocol::Device>, String> {
     #[cfg(feature = "llama")]

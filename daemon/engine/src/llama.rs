@@ -63,10 +63,11 @@ pub(crate) enum Unfit {
 }
 
 impl Unfit {
-    /// Fewer contexts, or less of the model on the GPU, would help.
-    pub(crate) fn short_of_memory(&self) -> bool {
-        // The file is whole and of its hash when llama.cpp gets it, so what then fails is most often an allocation.
-        matches!(self, Self::Short(_) | Self::Context | Self::Model { .. })
+    pub(crate) fn report(&self) -> Report {
+        // Fewer contexts, or less of the model on the GPU, would help: the file is whole and of its hash when llama.cpp
+        // gets it, so what then fails is most often an allocation.
+        let short_of_memory = matches!(self, Self::Short(_) | Self::Context | Self::Model { .. });
+        Report::Unfit { reason: crate::chain(self), short_of_memory }
     }
 }
 
@@ -180,9 +181,9 @@ fn plan(order: &LlamaOrder, shape: &Shape, facts: &memory::Facts) -> Result<(mem
 
 /// Whether two or three rows of this model in one step cost more than one by one. From two rows on ggml takes
 /// llamafile's kernels for Q5_0 and Q8_0, and on x86-64 those earn their keep only from four on: 1, 2, 3, 4, 6, 8 and 16
-/// rows of the demo model took 13, 29, 46, 36, 43, 44 and 82 ms on two cores. (Filling up odd numbers of rows with one
-/// that nobody reads brought nothing.) A rule by type and not a measurement at the start, so that the same box gives the
-/// same answer tomorrow.
+/// rows of the demo model took 13, 28, 43, 34, 41, 41 and 79 ms on two cores (`make bench-rows`). (Filling up odd numbers
+/// of rows with one that nobody reads brought nothing.) A rule by type and not a measurement at the start, so that the
+/// same box gives the same answer tomorrow.
 fn few_cost_more(header: &gguf::Header) -> bool {
     const Q5_0: u32 = 6;
     const Q8_0: u32 = 8;
@@ -227,6 +228,7 @@ struct Llama<'m> {
     waiting: Vec<(FillOrder, Instant)>,
     schedule: Schedule,
     born: Instant,
+    /// A context could not be made that should have fitted.
     short_of_memory: bool,
 }
 
@@ -332,8 +334,8 @@ impl Engine for Llama<'_> {
         }
     }
 
-    fn short_of_memory(&self) -> bool {
-        self.short_of_memory
+    fn unfit(&self) -> Option<Report> {
+        self.short_of_memory.then(|| Unfit::Context.report())
     }
 
     fn idle(&self) -> bool {

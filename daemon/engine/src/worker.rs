@@ -30,9 +30,9 @@ pub(crate) trait Engine {
     fn prepare(&mut self) -> bool {
         false
     }
-    /// The memory that it counted on is not there. What is open stays open: a worker that asks for less takes it over.
-    fn short_of_memory(&self) -> bool {
-        false
+    /// Why it cannot go on. What is open stays open: a worker that asks for less takes it over.
+    fn unfit(&self) -> Option<Report> {
+        None
     }
 }
 
@@ -86,10 +86,7 @@ fn serve_llama(order: &LlamaOrder, orders: &Receiver<Order>, out: &mut dyn Write
     });
     match served {
         Ok(result) => result,
-        Err(unfit) => {
-            let short_of_memory = unfit.short_of_memory();
-            frame::write(out, &Report::Unfit { reason: crate::chain(&unfit), short_of_memory })
-        }
+        Err(unfit) => frame::write(out, &unfit.report()),
     }
 }
 
@@ -104,7 +101,7 @@ fn serve(engine: &mut dyn Engine, orders: &Receiver<Order>, out: &mut dyn Write)
     let mut reports = Reports { out, beat: Instant::now(), fault: None };
     loop {
         // Waits only when there is nothing to do.
-        if engine.idle() && !engine.prepare() && !engine.short_of_memory() {
+        if engine.idle() && !engine.prepare() && engine.unfit().is_none() {
             let Ok(order) = orders.recv() else { return Ok(()) };
             take(engine, order, &mut reports);
         }
@@ -115,9 +112,8 @@ fn serve(engine: &mut dyn Engine, orders: &Receiver<Order>, out: &mut dyn Write)
             engine.step(&mut |report| reports.send(&report));
             reports.beat();
         }
-        if engine.short_of_memory() {
-            let reason = "no memory for another context, although it should have fitted".to_owned();
-            return frame::write(reports.out, &Report::Unfit { reason, short_of_memory: true });
+        if let Some(unfit) = engine.unfit() {
+            return frame::write(reports.out, &unfit);
         }
         if let Some(fault) = reports.fault.take() {
             return Err(fault);

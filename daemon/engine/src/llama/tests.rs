@@ -1,8 +1,11 @@
 //! With the real demo model and its adapters, inside one process: what pipes would hide. Logits are compared bit for
 //! bit, which holds on a CPU.
 
+#[path = "../../../../tests/common/demo.rs"]
+mod demo;
+
 use super::{seat::SEEN, *};
-use crate::{file_sha256, prompt::PromptFormat};
+use crate::file_sha256;
 use contract::{
     case::Case,
     ids::{Department, Lang},
@@ -12,35 +15,8 @@ use std::collections::BTreeMap;
 
 type Lines = BTreeMap<Section, Vec<WrittenLine>>;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 fn order(departments: &[&str]) -> LlamaOrder {
-    let model = std::env::var_os("CONSULTD_DEMO_MODEL").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache/consultd/models/gemma-3-270m-q4_k_m.gguf")
-    });
-    let adapter = |department: &&str| {
-        let path = root().join("adapters/demo").join(department).join("adapter.gguf");
-        let sha256 = file_sha256(&path).expect("the demo adapter is there");
-        AdapterFile { department: Department::new(department).expect("a code"), path, sha256 }
-    };
-    LlamaOrder {
-        model_sha256: file_sha256(&model).expect("`make model` fetches the demo model"),
-        model,
-        prompt_format: PromptFormat::Plain,
-        adapters: departments.iter().map(adapter).collect(),
-        context_tokens: 8192,
-        contexts_max: 3,
-        jobs_max: 8,
-        branches: Branching::CausesFirst,
-        residency: Residency::Contexts,
-        memory_mb_max: None,
-        threads: 2,
-        nice: 0,
-        gpu_layers: 0,
-        devices: Vec::new(),
-    }
+    LlamaOrder { context_tokens: 8192, contexts_max: 3, ..demo::demo_order(departments) }
 }
 
 /// llama.cpp's backend is one for the process.
