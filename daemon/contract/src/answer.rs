@@ -2,7 +2,7 @@
 //! at least one condition that cannot be excluded, and the provenance are types without an empty value.
 
 use crate::{
-    bounded::{List, Text},
+    bounded::{Hex, List, Text},
     ids::{Department, Lang, RequestId},
     limits::*,
     words::*,
@@ -39,6 +39,21 @@ pub struct Answer {
     pub review: Review,
     /// Nothing reaches a patient before a clinician has accepted it: always null in a draft.
     pub patient_text: Option<Line>,
+    /// Its link in the box's chain; added when the answer is sealed, as is the signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+    /// Ed25519 over the words `consultd/1/answer ` and `audit.hash`'s 32 bytes, by the box's key (`box/info`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sig: Option<Hex<64>>,
+}
+
+/// A link of the chain over all answers and reviews of a box. How it is made stands in `decide/src/seal.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Audit {
+    /// 1 for the first of the box.
+    pub seq: u64,
+    pub prev_hash: Hex<32>,
+    pub hash: Hex<32>,
 }
 
 /// A list that cannot be empty.

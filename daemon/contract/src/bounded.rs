@@ -125,6 +125,75 @@ impl<const MAX: usize> JsonSchema for Code<MAX> {
     }
 }
 
+/// Bytes of a fixed length, as lower-case hexadecimal: hashes, keys, signatures.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hex<const BYTES: usize>(pub [u8; BYTES]);
+
+impl<const BYTES: usize> fmt::Display for Hex<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl<const BYTES: usize> fmt::Debug for Hex<BYTES> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl<const BYTES: usize> std::str::FromStr for Hex<BYTES> {
+    type Err = NotHex;
+    fn from_str(text: &str) -> Result<Self, NotHex> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(NotHex { bytes: BYTES }),
+        };
+        let mut bytes = [0; BYTES];
+        if text.len() != 2 * BYTES {
+            return Err(NotHex { bytes: BYTES });
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotHex {
+    bytes: usize,
+}
+
+impl fmt::Display for NotHex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not a code of {} lower-case hexadecimal digits", 2 * self.bytes)
+    }
+}
+
+impl std::error::Error for NotHex {}
+
+impl<const BYTES: usize> Serialize for Hex<BYTES> {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de, const BYTES: usize> Deserialize<'de> for Hex<BYTES> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(d)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl<const BYTES: usize> JsonSchema for Hex<BYTES> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Hex{BYTES}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": format!("^[0-9a-f]{{{}}}$", 2 * BYTES)})
+    }
+}
+
 /// A list of at most `MAX` entries, on the stack or inside its owner: no length to check, none to grow.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(transparent, bound(serialize = "T: Serialize"))]
@@ -191,6 +260,15 @@ mod tests {
     fn debug_of_clinical_text_hides_it() {
         let text = Text::<20>::new("头痛三天").expect("fits");
         assert_eq!(format!("{text:?}"), "Text(4 chars)");
+    }
+
+    #[test]
+    fn hexadecimal_reads_back_and_nothing_else_is_taken() {
+        let hash: Hex<2> = "0aff".parse().expect("four digits");
+        assert_eq!((hash.0, hash.to_string().as_str()), ([0x0a, 0xff], "0aff"));
+        for wrong in ["", "0af", "0aff0", "0AFF", "0xaf", "０a", "zzzz"] {
+            assert!(wrong.parse::<Hex<2>>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

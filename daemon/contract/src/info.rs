@@ -4,7 +4,7 @@
 //! list has its bound in its type, so that the whole is at most 40 KiB and mostly about 1 KiB.
 
 use crate::{
-    bounded::{List, Text},
+    bounded::{Hex, List, Text},
     ids::{Department, Lang},
     limits::{DEPARTMENTS_MAX, DEVICES_MAX, NAME_CHARS_MAX},
     words::{InfoType, V1},
@@ -32,6 +32,9 @@ pub struct BoxInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineInfo>,
     pub machine: MachineInfo,
+    /// The Ed25519 key that the answers of this box are signed with. What a tablet got with its pairing counts, not this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Hex<32>>,
 }
 
 /// What no schema can say of a request, and what depends on the box's settings.
@@ -43,6 +46,9 @@ pub struct BoxLimits {
     pub json_depth_max: u32,
     /// Cases that are accepted and not yet answered, of all tablets together; one more is `busy`.
     pub queue_max: u32,
+    /// The same of one tablet. (Boxes that do not say it let one tablet fill the queue.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablet_max: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -134,7 +140,12 @@ mod tests {
             daemon: "9".repeat(32),
             contract_versions: List::take_from([u8::MAX; 8]),
             languages: List::take_from([Lang::Zh; 8]),
-            limits: BoxLimits { message_bytes_max: u32::MAX, json_depth_max: u32::MAX, queue_max: u32::MAX },
+            limits: BoxLimits {
+                message_bytes_max: u32::MAX,
+                json_depth_max: u32::MAX,
+                queue_max: u32::MAX,
+                tablet_max: Some(u32::MAX),
+            },
             departments: List::take_from(vec![ServedDepartment { department, adapter }; DEPARTMENTS_MAX + 1]),
             engine: Some(EngineInfo {
                 kind: EngineKind::Scripted,
@@ -146,6 +157,7 @@ mod tests {
                 memory_bytes: Some(u64::MAX),
             }),
             machine: MachineInfo { model: Some(text()), temperature_c: Some(i16::MIN), power_mode: Some(text()) },
+            key: Some(Hex([255; 32])),
         };
         let bytes = serde_json::to_vec(&info).expect("serialises").len();
         assert!((30 * 1024..40 * 1024).contains(&bytes), "{bytes} bytes");

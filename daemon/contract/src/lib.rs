@@ -4,23 +4,29 @@
 //! generated from these types; `golden/` holds one example of each, which must always parse.
 //!
 //! ```text
-//! tablet ── consult | resend ──────────────▶ consult/1/req/<tablet>
-//!        ◀─ accepted alert progress answer error ── consult/1/res/<tablet>
+//! tablet ── consult | cancel | resend ─────▶ consult/1/req/<tablet>
+//!        ◀─ accepted alert progress answer error reviewed ── consult/1/res/<tablet>
 //!        ── receipt ───────────────────────▶ consult/1/receipt/<tablet>
+//!        ── review ────────────────────────▶ consult/1/review/<tablet>
+//! admin  ── admin ─────────────────────────▶ consult/1/admin/<admin>      report ──▶ consult/1/res/<admin>
 //! box    ── status (retained, with a will) ▶ consult/1/box/status
 //!        ── info (retained) ───────────────▶ consult/1/box/info
+//!        ── load (retained) ───────────────▶ consult/1/box/load
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod answer;
 pub mod bounded;
 pub mod case;
 pub mod ids;
 pub mod info;
 pub mod limits;
+pub mod load;
 pub mod manifest;
 pub mod reply;
 pub mod request;
+pub mod review;
 pub mod sample;
 pub mod schema;
 pub mod status;

@@ -31,6 +31,16 @@ pub const LINE_CHARS_MAX: usize = 400;
 pub const CAUSES_MAX: usize = 5;
 pub const ANSWER_LINES_MAX: usize = 32;
 
+/// What a doctor gives the patient to take home, with a page to spare.
+pub const PATIENT_TEXT_CHARS_MAX: usize = 2000;
+/// A doctor may think again, and again; then it is a fault of the tablet.
+pub const REVIEWS_MAX: u32 = 16;
+/// Cases that one report to an admin lists of each kind.
+pub const REPORT_CASES_MAX: usize = 100;
+/// An admin's hold ends by itself: a village must not stay without its box because somebody forgot.
+pub const HOLD_S_MAX: u32 = 3600;
+pub const HOLD_S_DEFAULT: u32 = 600;
+
 pub const DEADLINE_S_MIN: u32 = 5;
 pub const DEADLINE_S_MAX: u32 = 3600;
 pub const DEADLINE_S_DEFAULT: u32 = 180;

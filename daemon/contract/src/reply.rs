@@ -1,8 +1,10 @@
 //! What the box sends to one tablet: `accepted`, `alert`, `progress`, `answer`, `error`.
 
 use crate::{
+    admin::Report,
     answer::{Answer, Line, RedFlag},
     ids::RequestId,
+    review::Reviewed,
     words::*,
 };
 use schemars::JsonSchema;
@@ -99,50 +101,76 @@ pub struct ErrorReply {
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     BadJson,
+    NotAllowed,
     UnknownDepartment,
     UnknownId,
+    /// Asked for with `without_model: error`, as the last four of the ends below.
+    Deadline,
     IdConflict,
     TooLarge,
     UnsupportedVersion,
     BadField,
     Busy,
+    Cancelled,
+    Internal,
+    ModelLoading,
+    Updating,
+    StorageFull,
+    Quarantined,
 }
 
 impl ErrorCode {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 16] = [
         Self::BadJson,
+        Self::NotAllowed,
         Self::UnknownDepartment,
         Self::UnknownId,
+        Self::Deadline,
         Self::IdConflict,
         Self::TooLarge,
         Self::UnsupportedVersion,
         Self::BadField,
         Self::Busy,
+        Self::Cancelled,
+        Self::Internal,
+        Self::ModelLoading,
+        Self::Updating,
+        Self::StorageFull,
+        Self::Quarantined,
     ];
 
     /// The HTTP status nearest in meaning, for developers who know those by heart.
     pub fn status(self) -> u16 {
         match self {
             Self::BadJson => 400,
+            Self::NotAllowed => 403,
             Self::UnknownDepartment | Self::UnknownId => 404,
+            Self::Deadline => 408,
             Self::IdConflict => 409,
             Self::TooLarge => 413,
             Self::UnsupportedVersion => 415,
             Self::BadField => 422,
             Self::Busy => 429,
+            Self::Cancelled => 499,
+            Self::Internal => 500,
+            Self::ModelLoading | Self::Updating => 503,
+            Self::StorageFull => 507,
+            Self::Quarantined => 521,
         }
     }
 
     /// Whether the tablet should stop sending this id.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Busy)
+        !matches!(self, Self::Busy | Self::ModelLoading | Self::Updating | Self::StorageFull)
     }
 
     pub fn message(self) -> Bilingual {
         let (zh, en) = match self {
             Self::BadJson => ("消息不是有效的JSON", "the message is not valid JSON"),
+            Self::NotAllowed => ("无权进行此操作", "this name may not do that"),
             Self::UnknownDepartment => ("不认识的科室", "unknown department"),
             Self::UnknownId => ("本机没有这个编号的会诊", "this box knows no consultation with this id"),
+            Self::Deadline => ("模型未能在时限内给出意见", "the model had no opinion in time"),
             Self::IdConflict => {
                 ("同一编号已有内容不同的会诊，保留先到的", "this id was used for another case; the first is kept")
             }
@@ -150,6 +178,16 @@ impl ErrorCode {
             Self::UnsupportedVersion => ("不支持的协议版本，支持：1", "unsupported contract version; supported: 1"),
             Self::BadField => ("字段有误", "a field is wrong"),
             Self::Busy => ("排队已满，请稍后用同一编号重发", "the queue is full; send the same id again later"),
+            Self::Cancelled => ("会诊已取消", "the consultation was cancelled"),
+            Self::Internal => ("本机的模型没有正常工作", "the engine of this box does not work"),
+            Self::ModelLoading => ("模型正在加载，请稍后重发", "the model is loading; send the same id again later"),
+            Self::Updating => ("本机正在维护，请稍后重发", "the box is being serviced; send the same id again later"),
+            Self::StorageFull => {
+                ("本机存储已满，暂不能接收新的会诊", "the box's disk is full; it takes no new consultation for now")
+            }
+            Self::Quarantined => {
+                ("此病例曾使模型中断，已被隔离", "this case ended the engine before; it is kept away from it")
+            }
         };
         Bilingual::new(zh, en)
     }
@@ -188,6 +226,8 @@ pub enum Reply {
     Progress(Progress),
     Answer(Box<Answer>),
     Error(ErrorReply),
+    Reviewed(Box<Reviewed>),
+    Report(Box<Report>),
 }
 
 impl Reply {
@@ -204,6 +244,8 @@ impl Reply {
             "progress" => Self::Progress(serde_json::from_slice(bytes)?),
             "answer" => Self::Answer(serde_json::from_slice(bytes)?),
             "error" => Self::Error(serde_json::from_slice(bytes)?),
+            "reviewed" => Self::Reviewed(serde_json::from_slice(bytes)?),
+            "report" => Self::Report(serde_json::from_slice(bytes)?),
             other => return Err(serde::de::Error::custom(format!("unknown message type {other:?}"))),
         })
     }
@@ -215,6 +257,8 @@ impl Reply {
             Self::Progress(m) => Some(m.id),
             Self::Answer(m) => Some(m.id),
             Self::Error(m) => m.id,
+            Self::Reviewed(m) => Some(m.id),
+            Self::Report(m) => Some(m.id),
         }
     }
 }

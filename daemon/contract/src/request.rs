@@ -1,11 +1,13 @@
-//! What a tablet sends: `consult`, `resend`, `receipt`. Lengths first, then parse, then use.
+//! What a tablet sends: `consult`, `cancel`, `resend`, `receipt`, `review`; and an admin: `admin`. Lengths first, then parse, then use.
 
 use crate::{
+    admin::{Admin, Command},
     bounded::Text,
     case::{self, Case},
     ids::{DEPARTMENT_AUTO, Department, Lang, RequestId, department_name_zh, departments_asked},
     limits::*,
     reply::ErrorCode,
+    review::Review,
     strict::Strict,
     words::*,
 };
@@ -30,6 +32,8 @@ pub struct Consult {
     #[serde(default = "deadline_s_default")]
     #[schemars(range(min = DEADLINE_S_MIN, max = DEADLINE_S_MAX))]
     pub deadline_s: u32,
+    #[serde(default, skip_serializing_if = "WithoutModel::is_rules")]
+    pub without_model: WithoutModel,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Sent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +66,36 @@ pub enum Priority {
     Routine,
 }
 
+/// What is wanted where the model cannot take part: it is late, loading, dead, or has none for the department.
+/// Red flags come in any case, as `alert`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(transform = open_to_new_words)]
+pub enum WithoutModel {
+    /// An error with the reason as its code: for systems that would take a rules-only answer for an opinion.
+    Error,
+    /// The rules' own answer, which says in `degraded` what it lacks.
+    #[default]
+    #[serde(other)]
+    Rules,
+}
+
+impl WithoutModel {
+    pub fn is_rules(&self) -> bool {
+        *self == Self::Rules
+    }
+}
+
+/// Ends a consultation that nobody waits for any more. Its end is an `error` with the code `cancelled`; where the answer
+/// came first, that stands and is sent again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cancel {
+    pub v: V1,
+    #[serde(rename = "type")]
+    pub kind: CancelType,
+    pub id: RequestId,
+}
+
 /// Asks for the stored messages of an earlier `consult` again, byte for byte.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resend {
@@ -83,6 +117,7 @@ pub struct Receipt {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
     Consult(Consult),
+    Cancel(Cancel),
     Resend(Resend),
 }
 
@@ -116,8 +151,9 @@ pub fn parse_request(bytes: &[u8]) -> Result<Request, Refusal> {
             check(&consult).map_err(|r| Refusal { id, ..r })?;
             Ok(Request::Consult(consult))
         }
+        "cancel" => envelope.read().map(Request::Cancel),
         "resend" => envelope.read().map(Request::Resend),
-        _ => Err(envelope.refuse_type("consult, resend")),
+        _ => Err(envelope.refuse_type("consult, cancel, resend")),
     }
 }
 
@@ -127,6 +163,39 @@ pub fn parse_receipt(bytes: &[u8]) -> Result<Receipt, Refusal> {
     match envelope.kind.as_str() {
         "receipt" => envelope.read(),
         _ => Err(envelope.refuse_type("receipt")),
+    }
+}
+
+/// Reads a message from `consult/1/review/<tablet>`.
+pub fn parse_review(bytes: &[u8]) -> Result<Review, Refusal> {
+    let envelope = Envelope::open(bytes)?;
+    let id = envelope.id;
+    let review: Review = match envelope.kind.as_str() {
+        "review" => envelope.read()?,
+        _ => return Err(envelope.refuse_type("review")),
+    };
+    match review.contradiction() {
+        Some((pointer, detail)) => Err(Refusal { id, ..Refusal::new(ErrorCode::BadField, detail).at(pointer) }),
+        None => Ok(review),
+    }
+}
+
+/// Reads a message from `consult/1/admin/<admin>`.
+pub fn parse_admin(bytes: &[u8]) -> Result<Admin, Refusal> {
+    let envelope = Envelope::open(bytes)?;
+    match envelope.kind.as_str() {
+        "admin" => {
+            let id = envelope.id;
+            let admin: Admin = envelope.read()?;
+            match admin.command {
+                Command::Hold { for_s } if !(1..=HOLD_S_MAX).contains(&for_s) => {
+                    let detail = format!("for_s is 1 to {HOLD_S_MAX}");
+                    Err(Refusal { id, ..Refusal::new(ErrorCode::BadField, detail).at("/for_s") })
+                }
+                _ => Ok(admin),
+            }
+        }
+        _ => Err(envelope.refuse_type("admin")),
     }
 }
 
@@ -285,7 +354,7 @@ mod tests {
         let table = [
             (with("/v", json!(2)), UnsupportedVersion, "/v"),
             (with("/v", json!("1")), BadField, "/v"),
-            (with("/type", json!("cancel")), BadField, "/type"),
+            (with("/type", json!("prescribe")), BadField, "/type"),
             (with("/department", json!("astrology")), UnknownDepartment, "/department"),
             (with("/department", json!("内科")), BadField, "/department"),
             (with("/deadline_s", json!(0)), BadField, "/deadline_s"),

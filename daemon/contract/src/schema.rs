@@ -1,7 +1,7 @@
 //! JSON Schemas of all messages, generated from the types. `cargo run -p contract --example schemas` writes them
 //! to `daemon/contract/schema/`; a test fails when the types change and the files do not.
 
-use crate::{answer, info, manifest, reply, request, status};
+use crate::{admin, answer, info, load, manifest, reply, request, review, status};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -9,15 +9,21 @@ use serde_json::{Map, Value, json};
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
         of::<request::Consult>("consult", "Tablet to box, on consult/1/req/<tablet>."),
+        of::<request::Cancel>("cancel", "Tablet to box, on consult/1/req/<tablet>."),
         of::<request::Resend>("resend", "Tablet to box, on consult/1/req/<tablet>."),
         of::<request::Receipt>("receipt", "Tablet to box, on consult/1/receipt/<tablet>."),
+        of::<review::Review>("review", "Tablet to box, on consult/1/review/<tablet>. The doctor's verdict."),
+        of::<admin::Admin>("admin", "Admin to box, on consult/1/admin/<admin>."),
         of::<reply::Accepted>("accepted", "Box to tablet, on consult/1/res/<tablet>."),
         of::<reply::Alert>("alert", "Box to tablet, on consult/1/res/<tablet>."),
         of::<reply::Progress>("progress", "Box to tablet, on consult/1/res/<tablet>."),
         of::<answer::Answer>("answer", "Box to tablet, on consult/1/res/<tablet>. The second opinion, and its end."),
         of::<reply::ErrorReply>("error", "Box to tablet, on consult/1/res/<tablet>. Why a message was not taken."),
+        of::<review::Reviewed>("reviewed", "Box to tablet, on consult/1/res/<tablet>. A review is stored."),
+        of::<admin::Report>("report", "Box to admin, on consult/1/res/<admin>. What was asked for is done, or is so."),
         of::<status::BoxStatus>("status", "Box to all, retained, on consult/1/box/status. How the box is."),
         of::<info::BoxInfo>("info", "Box to all, retained, on consult/1/box/info. What the box is."),
+        of::<load::BoxLoad>("load", "Box to all, retained, QoS 0, on consult/1/box/load. How much there is to do."),
         of::<manifest::AdapterManifest>("adapter-manifest", "manifest.json beside an adapter. What it is."),
     ]
 }

@@ -47,6 +47,8 @@ pub enum BoxState {
     Online,
     /// Rules answer, the model does not.
     Degraded,
+    /// Held by an admin, for an update say: what was accepted is answered, new cases are refused with `updating`.
+    Updating,
     Stopping,
     Offline,
 }

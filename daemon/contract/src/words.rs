@@ -53,12 +53,18 @@ macro_rules! message_type {
 message_type! {
     ConsultType = "consult";
     ResendType = "resend";
+    CancelType = "cancel";
+    ReviewType = "review";
+    AdminType = "admin";
     ReceiptType = "receipt";
     AcceptedType = "accepted";
     AlertType = "alert";
     ProgressType = "progress";
     AnswerType = "answer";
     ErrorType = "error";
+    ReviewedType = "reviewed";
+    ReportType = "report";
+    LoadType = "load";
     StatusType = "status";
     InfoType = "info";
 }

@@ -25,9 +25,12 @@ fn every_message_and_every_topic_is_named() {
         assert!(README.contains(&format!("`{name}`")), "{name}");
     }
     let tablet = TabletName::new("clinic-7").expect("a name");
-    for topic in [topic::request(&tablet), topic::response(&tablet), topic::receipt(&tablet)] {
+    let theirs = [topic::request, topic::response, topic::receipt, topic::review];
+    for topic in theirs.map(|topic| topic(&tablet)) {
         let general = topic.replace("clinic-7", "<tablet>");
         assert!(README.contains(&topic) && README.contains(&general), "{topic}");
     }
-    assert!(README.contains(topic::BOX_STATUS) && README.contains(topic::BOX_INFO));
+    for topic in [topic::BOX_STATUS, topic::BOX_INFO, topic::BOX_LOAD, "consult/1/admin/<admin>"] {
+        assert!(README.contains(topic), "{topic}");
+    }
 }
