@@ -30,7 +30,7 @@ fn every_malformed_message_gets_its_code_and_the_next_request_is_served() {
         (nested.into_bytes(), "bad_json", ""),
         (with("/x", json!("长".repeat(100_000))), "too_large", ""),
         (with("/v", json!(9)), "unsupported_version", "/v"),
-        (with("/type", json!("cancel")), "bad_field", "/type"),
+        (with("/type", json!("prescribe")), "bad_field", "/type"),
         (with("/department", json!("astrology")), "unknown_department", "/department"),
         (with("/department", json!(7)), "bad_field", "/department"),
         (with("/id", json!("not-a-uuid")), "bad_field", "/id"),
@@ -263,7 +263,10 @@ fn a_tablet_that_subscribes_learns_what_the_box_is() {
     assert_eq!(info["boot"], clinic.wait_for_status("degraded")["boot"]);
     assert_eq!(info["contract_versions"], json!([1]));
     assert_eq!(info["languages"], json!(["zh", "en"]));
-    assert_eq!(info["limits"], json!({"message_bytes_max": 262144, "json_depth_max": 16, "queue_max": 7}));
+    assert_eq!(
+        info["limits"],
+        json!({"message_bytes_max": 262144, "json_depth_max": 16, "queue_max": 7, "tablet_max": 4})
+    );
     let served = json!({"department": "internal", "adapter": {"id": "demo-internal", "version": "1"}});
     assert_eq!((info["departments"].as_array().map(Vec::len), &info["departments"][0]), (Some(3), &served));
 

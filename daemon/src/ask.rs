@@ -168,6 +168,7 @@ impl Ask {
                         }
                         Reply::Error(_) => return Ok(Exit::NoAnswer),
                         Reply::Accepted(_) | Reply::Alert(_) | Reply::Progress(_) => {}
+                        Reply::Reviewed(_) | Reply::Report(_) => {} // nobody here asked for them
                     }
                 }
                 _ => {}
@@ -314,6 +315,7 @@ impl Printer {
             }
             Reply::Answer(m) => self.answer(m),
             Reply::Error(m) => self.error(m),
+            Reply::Reviewed(_) | Reply::Report(_) => {}
         }
     }
 

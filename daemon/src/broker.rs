@@ -6,6 +6,7 @@
 use crate::run::Input;
 use contract::{
     info::BoxInfo,
+    load::BoxLoad,
     status::{BoxState, BoxStatus},
     topic,
     words::{StatusType, V1},
@@ -65,6 +66,13 @@ impl Link {
 
     pub fn status(&self, status: &BoxStatus) {
         self.send(topic::BOX_STATUS.to_owned(), true, serde_json::to_vec(status).expect("a status serialises"));
+    }
+
+    /// A hint that is soon another: lost, it is not missed.
+    pub fn load(&self, load: &BoxLoad) -> bool {
+        let message = serde_json::to_vec(load).expect("a load serialises");
+        self.up.load(Ordering::SeqCst)
+            && self.client.try_publish(topic::BOX_LOAD, QoS::AtMostOnce, true, message).is_ok()
     }
 
     /// Says whether it is on its way; nobody repeats it but the loop.
@@ -180,7 +188,8 @@ async fn keep(
 
 /// False when there is no room on the way to the broker.
 fn subscribe(client: &AsyncClient) -> bool {
-    let filters = [topic::REQUESTS, topic::RECEIPTS].map(|path| Filter::new(path, QoS::AtLeastOnce));
+    let filters = [topic::REQUESTS, topic::RECEIPTS, topic::REVIEWS, topic::ADMINS]
+        .map(|path| Filter::new(path, QoS::AtLeastOnce));
     client.try_subscribe_many(filters).is_ok()
 }
 

@@ -24,10 +24,12 @@ pub fn begin(config: &Config, boot: String) -> BoxInfo {
             message_bytes_max: MESSAGE_BYTES_MAX as u32,
             json_depth_max: JSON_DEPTH_MAX as u32,
             queue_max: config.queue_max as u32,
+            tablet_max: Some(config.tablet_max as u32),
         },
         departments: departments(config, &[]),
         engine: None,
         machine: MachineInfo::default(),
+        key: Some(config.seal.public()),
     }
 }
 
@@ -90,6 +92,9 @@ mod tests {
             departments: served.map(|(name, adapter)| (Department::new(name).expect("a code"), adapter)).into(),
             scripted,
             queue_max: 7,
+            tablet_max: 4,
+            admins: Default::default(),
+            seal: decide::seal::Seal::new(&[1; 32]),
             jobs_max: 1,
             deaths_max: 2,
             attempts_max: 5,

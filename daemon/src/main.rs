@@ -3,6 +3,7 @@
 mod ask;
 mod broker;
 mod info;
+mod key;
 mod plan;
 mod run;
 mod settings;
@@ -10,6 +11,7 @@ mod shelf;
 mod start;
 mod store;
 mod trace;
+mod verify;
 mod vital;
 mod worker;
 
@@ -46,6 +48,13 @@ enum Command {
     /// Asks a running box, as a tablet would, and prints what it says.
     Ask(ask::Ask),
     Plan(plan::Plan),
+    /// Walks the chain over all answers and reviews and names the first broken link. The daemon may be running.
+    ///
+    /// Exit status: 0 when every link is good, 1 when one is broken, 74 when the store cannot be read.
+    Verify {
+        #[arg(long, default_value = settings::DEFAULT_PATH)]
+        config: PathBuf,
+    },
     /// Prints the processors that llama.cpp finds here: their names for the settings, and their memory.
     Devices,
     /// The engine's own process; the daemon starts it.
@@ -59,6 +68,7 @@ fn main() -> ExitCode {
         Command::Check { config } => start::check(&config),
         Command::Ask(ask) => ask.main(),
         Command::Plan(plan) => plan.main(),
+        Command::Verify { config } => verify::main(&config),
         Command::Devices => plan::devices(),
         Command::Worker => worker::main(),
     };
@@ -69,6 +79,8 @@ fn main() -> ExitCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Done = 0,
+    /// `verify`: a link of the chain is broken.
+    Broken = 1,
     /// `ask`: no answer came, or an error did.
     NoAnswer = 3,
     /// Somebody must change the settings; a restart does not help.

@@ -17,10 +17,11 @@ use crate::{
 use contract::{
     ids::RequestId,
     info::{BoxInfo, MachineInfo},
-    request::{Refusal, Request, parse_receipt, parse_request},
+    load::{BoxLoad, TemperatureClass},
+    request::{Refusal, Request, parse_admin, parse_receipt, parse_request, parse_review},
     status::{Ambition, BoxState, BoxStatus, StatusReason},
     topic::{self, Inbound},
-    words::{StatusType, V1},
+    words::{LoadType, StatusType, V1},
 };
 use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, step};
 use engine::protocol::{self, FillOrder, Order, Report};
@@ -45,6 +46,8 @@ pub enum Input {
 /// Events decided before one sync. More would make the first of them wait longer than the sync itself takes.
 const BATCH_MAX: usize = 64;
 
+const LOAD_PAUSE: Duration = Duration::from_secs(1);
+
 /// The only place where the wall clock is read, and where the time of a decision comes from.
 #[allow(clippy::disallowed_methods)]
 fn now(began: Instant) -> Now {
@@ -65,6 +68,7 @@ pub struct Loop {
     info: BoxInfo,
     /// What everybody has heard of `info`, since the last connection.
     told: Option<BoxInfo>,
+    told_load: (Option<BoxLoad>, Instant),
 }
 
 /// What a batch of inputs has come to.
@@ -108,6 +112,7 @@ impl Loop {
             ambition: Ambition::Full,
             info,
             told: None,
+            told_load: (None, began),
         })
     }
 
@@ -136,6 +141,7 @@ impl Loop {
             Input::Connected { connection } => {
                 self.connection = connection;
                 self.told = None; // the broker may have lost what it was to keep
+                self.told_load.0 = None;
                 batch.of_the_box = true;
                 Some(Event::Connected)
             }
@@ -187,6 +193,9 @@ impl Loop {
                     bytes: bytes.to_vec(),
                     digest: Sha256::digest(bytes).into(),
                 },
+                Ok(Request::Cancel(cancel)) => {
+                    Event::Cancel { tablet, id: cancel.id, known: self.known(cancel.id, batch)? }
+                }
                 Ok(Request::Resend(resend)) => {
                     Event::Resend { tablet, id: resend.id, known: self.known(resend.id, batch)? }
                 }
@@ -195,6 +204,23 @@ impl Loop {
             Some(Inbound::Receipt(tablet)) => Some(match parse_receipt(bytes) {
                 Ok(receipt) => Event::Receipt { tablet, id: receipt.id, known: self.known(receipt.id, batch)? },
                 Err(refusal) => refused(tablet, refusal),
+            }),
+            Some(Inbound::Review(tablet)) => Some(match parse_review(bytes) {
+                Ok(review) => Event::Review {
+                    tablet,
+                    known: self.known(review.id, batch)?,
+                    said: self.store.said_to(review.id, bytes)?,
+                    review: Box::new(review),
+                    bytes: bytes.to_vec(),
+                },
+                Err(refusal) => refused(tablet, refusal),
+            }),
+            Some(Inbound::Admin(name)) => Some(match parse_admin(bytes) {
+                Ok(admin) => {
+                    tracing::info!(%name, command = ?admin.command, "an order");
+                    Event::Admin { name, admin }
+                }
+                Err(refusal) => refused(name, refusal),
             }),
             None => None,
         })
@@ -216,7 +242,27 @@ impl Loop {
         if batch.of_the_box {
             self.tell_info();
         }
+        self.tell_load();
         Ok(())
+    }
+
+    /// When it has changed, and at most once a second: with a full queue it changes all the time.
+    fn tell_load(&mut self) {
+        let (queue, running, eta_s) = decide::load(&self.state);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let load = BoxLoad {
+            v: V1,
+            kind: LoadType::Word,
+            boot: self.info.boot.clone(),
+            queue: count(queue),
+            running: count(running),
+            eta_s: eta_s.map(|s| u32::try_from(s).unwrap_or(u32::MAX)),
+            temperature: self.info.machine.temperature_c.map(TemperatureClass::of),
+        };
+        let (told, at) = &self.told_load;
+        if told.as_ref() != Some(&load) && at.elapsed() >= LOAD_PAUSE && self.link.load(&load) {
+            self.told_load = (Some(load), Instant::now());
+        }
     }
 
     /// What the link does not take now is told with the next look at the machine.
@@ -276,7 +322,7 @@ impl Loop {
         BoxStatus {
             v: V1,
             kind: StatusType::Word,
-            state,
+            state: if self.state.held_until_ms.is_some() { BoxState::Updating } else { state },
             boot: self.info.boot.clone(),
             connection: self.connection,
             departments: self.state.config.departments.keys().map(|d| d.to_string()).collect(),

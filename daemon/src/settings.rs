@@ -1,6 +1,7 @@
 //! The settings file. Every fault is reported at once, so that a technician on the telephone needs one round;
 //! a key that nobody reads is a fault, because a setting accepted and ignored is a lie.
 
+use contract::ids::TabletName;
 use engine::{
     prompt::PromptFormat,
     protocol::{Branching, JOBS_MAX, Residency, Script},
@@ -26,6 +27,9 @@ pub struct Settings {
     /// Folders with `manifest.json` and the adapter's file, one per department.
     pub adapters: Vec<PathBuf>,
     pub queue_max: usize,
+    pub tablet_max: usize,
+    /// Names that may give orders on `consult/1/admin/<name>`.
+    pub admins: Vec<TabletName>,
     pub deaths_max: u32,
     pub attempts_max: u32,
     /// A worker silent for longer while it has work is ended.
@@ -83,25 +87,30 @@ fn parse(text: &str) -> Result<Settings, Faults> {
     let mut faults = Faults::default();
     let mut root = Section { name: String::new(), table, faults: &mut faults };
 
-    let settings =
-        root.section("box", |s| (s.name("name", "consultd"), s.path("state_dir", Some("/var/lib/consultd"))));
+    let settings = root.section("box", |s| {
+        (s.name("name", "consultd"), s.path("state_dir", Some("/var/lib/consultd")), s.names("admins"))
+    });
     let broker_socket = root.section("broker", |s| s.path("socket", Some("/run/consultd/mqtt.sock")));
     let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
     let adapters = root.section("adapters", |s| s.paths("folders"));
     let queue = root.section("queue", |s| {
         // Two deaths at least: the first is shared by all that were open, and convicts nobody.
-        (s.number("queue_max", 32, 1..=10_000), s.number("deaths_max", 2, 2..=10), s.number("attempts_max", 5, 1..=100))
+        let queue_max = s.number("queue_max", 32, 1..=10_000);
+        let tablet_max = s.number("tablet_max", (queue_max / 4).max(4), 1..=10_000);
+        (queue_max, s.number("deaths_max", 2, 2..=10), s.number("attempts_max", 5, 1..=100), tablet_max)
     });
     root.finish();
 
     match (faults.0.is_empty(), settings, broker_socket, engine, adapters, queue) {
-        (true, (name, Some(state_dir)), Some(broker_socket), Some(engine), adapters, queue) => Ok(Settings {
+        (true, (name, Some(state_dir), admins), Some(broker_socket), Some(engine), adapters, queue) => Ok(Settings {
             name,
             state_dir,
             broker_socket,
             engine,
             adapters,
             queue_max: queue.0 as usize,
+            tablet_max: queue.3 as usize,
+            admins,
             deaths_max: queue.1 as u32,
             attempts_max: queue.2 as u32,
             silence_s_max,
@@ -192,6 +201,15 @@ impl Section<'_> {
                 default.to_owned()
             }
         }
+    }
+
+    fn names(&mut self, key: &str) -> Vec<TabletName> {
+        let names: Vec<String> = self.value(key, "a list of names").unwrap_or_default();
+        let read: Option<Vec<TabletName>> = names.iter().map(|name| TabletName::new(name)).collect();
+        read.unwrap_or_else(|| {
+            self.fault(key, "must be names of letters, digits, - _ . only, at most 64 each");
+            Vec::new()
+        })
     }
 
     /// It is the MQTT client id as well: without one the broker would forget the session.
@@ -286,9 +304,16 @@ mod tests {
         parse(example).expect("the example is good");
         let source = include_str!("settings.rs");
         let read = source.split("\n#[cfg(test)]").next().expect("the part before the tests");
-        for call in
-            ["s.text(\"", "s.name(\"", "s.path(\"", "s.paths(\"", "s.number(\"", "s.optional_number(\"", "s.value(\""]
-        {
+        for call in [
+            "s.text(\"",
+            "s.name(\"",
+            "s.path(\"",
+            "s.paths(\"",
+            "s.number(\"",
+            "s.names(\"",
+            "s.optional_number(\"",
+            "s.value(\"",
+        ] {
             for key in read.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
                 assert!(example.contains(&format!("{key} = ")), "{key} is not in the example");
             }

@@ -1,14 +1,14 @@
 //! From settings to a running loop: what is read, what is opened, which tasks are started.
 
 use crate::{
-    Exit, broker,
+    Exit, broker, key,
     run::{Input, Loop},
     settings::{self, EngineSettings, Settings},
     shelf::{self, Shelf},
-    store::{Store, StoreError},
+    store::Store,
     trace, vital, worker,
 };
-use decide::{Config, rules::RuleSet};
+use decide::{Config, rules::RuleSet, seal::Seal};
 use engine::protocol::{LlamaOrder, OpenOrder};
 use std::{path::Path, time::Duration};
 use tokio::{
@@ -45,7 +45,7 @@ pub fn main(config: &Path, devices: Vec<String>) -> Exit {
     match serve(settings, shelf) {
         Ok(()) => Exit::Done,
         Err(fault) => {
-            tracing::error!(fault = %engine::chain(&fault), "stopping: without its store the box can promise nothing");
+            tracing::error!(fault = %engine::chain(&*fault), "stopping: without its store the box can promise nothing");
             Exit::Store
         }
     }
@@ -66,8 +66,9 @@ pub fn check(config: &Path) -> Exit {
     Exit::Settings
 }
 
-fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
+fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::open(&settings.state_dir)?;
+    let seal = key::seal(&settings.state_dir)?;
     RuleSet::builtin(); // compiled now, not while the first patient waits
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -83,7 +84,7 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
         broker::connect(&settings.broker_socket, &settings.name, boot.clone(), inbox_tx.clone())
     };
     let adapter_refused = !shelf.faults.is_empty();
-    let mut service = Loop::begin(config(&settings, &shelf), store, link, orders, boot, adapter_refused)?;
+    let mut service = Loop::begin(config(&settings, &shelf, seal), store, link, orders, boot, adapter_refused)?;
 
     runtime.spawn(kept);
     let silence = Duration::from_secs(settings.silence_s_max);
@@ -94,10 +95,10 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), StoreError> {
     let end = service.run(inbox);
     service.stop(&runtime);
     runtime.shutdown_timeout(Duration::from_secs(2));
-    end
+    Ok(end?)
 }
 
-fn config(settings: &Settings, shelf: &Shelf) -> Config {
+fn config(settings: &Settings, shelf: &Shelf, seal: Seal) -> Config {
     let (base_sha256, jobs_max, scripted) = match &settings.engine {
         EngineSettings::Llama(llama) => (Some(llama.model_sha256.clone()), llama.jobs_max, false),
         EngineSettings::Scripted(scripted) => (None, scripted.jobs_max, true),
@@ -112,6 +113,9 @@ fn config(settings: &Settings, shelf: &Shelf) -> Config {
         jobs_max,
         deaths_max: settings.deaths_max,
         attempts_max: settings.attempts_max,
+        tablet_max: settings.tablet_max,
+        admins: settings.admins.iter().cloned().collect(),
+        seal,
     }
 }
 

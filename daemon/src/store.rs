@@ -2,25 +2,37 @@
 //!
 //! ```text
 //! consult   id │ tablet │ digest │ request │ at_unix_s │ attempts │ deaths │ ended │ received
-//! message   id │ seq │ body          accepted, alert?, answer: as they were sent, byte for byte
+//! message     id │ seq │ body        accepted, alert?, answer (or error): as they were sent, byte for byte
+//! review      id │ number │ at_unix_s │ body │ reply
+//! quarantine  digest │ id            contents of cases that killed the engine
+//! chain       seq │ kind │ id │ number │ body │ hash        hashes only: decide/src/seal.rs
 //! ```
-//! WAL with `synchronous=FULL`: a commit is on the disk when it returns. One connection, in the loop's thread.
+//! WAL with `synchronous=FULL`: a commit is on the disk when it returns. One connection writes, in the loop's thread;
+//! who writes holds `lock`, and others may read meanwhile (`consultd verify`).
 
 use contract::{
     ids::{RequestId, TabletName},
     request::{Request, parse_request},
 };
-use decide::{Digest, Known, Record};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use std::path::{Path, PathBuf};
+use decide::{
+    Digest, Known, Record,
+    seal::{Chain, Link, LinkKind},
+};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 /// "cons": so that `file` and a technician know whose it is.
 const APPLICATION_ID: i32 = 0x636f_6e73;
-const USER_VERSION: i32 = 1;
+const USER_VERSION: i32 = MIGRATIONS.len() as i32;
 /// Answers without a receipt that a restart takes up again: the newest. Older ones wait for a `resend`.
 const OWED_MAX: u32 = 1000;
 
-const SCHEMA: &str = "
+/// From nothing to today, each step frozen for ever: a store of any earlier version goes the rest of the way.
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE consult (
         seq       INTEGER PRIMARY KEY,
         id        BLOB NOT NULL UNIQUE,
@@ -40,7 +52,29 @@ const SCHEMA: &str = "
         seq  INTEGER NOT NULL,
         body BLOB NOT NULL,
         PRIMARY KEY (id, seq)
-    ) STRICT, WITHOUT ROWID;";
+    ) STRICT, WITHOUT ROWID;",
+    "
+    CREATE TABLE review (
+        id        BLOB NOT NULL,
+        number    INTEGER NOT NULL,
+        at_unix_s INTEGER NOT NULL,
+        body      BLOB NOT NULL,
+        reply     BLOB NOT NULL,
+        PRIMARY KEY (id, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE quarantine (
+        digest BLOB PRIMARY KEY,
+        id     BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE chain (
+        seq    INTEGER PRIMARY KEY,
+        kind   TEXT NOT NULL CHECK (kind IN ('answer', 'review')),
+        id     BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        body   BLOB NOT NULL,
+        hash   BLOB NOT NULL
+    ) STRICT;",
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -54,6 +88,8 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i32 },
     #[error("{path} is in use: another consultd runs on this folder")]
     InUse { path: PathBuf },
+    #[error("cannot lock {path}")]
+    Lock { path: PathBuf, source: std::io::Error },
     #[error("cannot {doing}")]
     Sql { doing: &'static str, source: rusqlite::Error },
 }
@@ -64,32 +100,81 @@ fn sql(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
 
 pub struct Store {
     connection: Connection,
+    /// Held as long as the store is: two daemons on one store would answer every patient twice.
+    _lock: Option<File>,
+}
+
+/// An answer or a review in the chain, with what the store has of it.
+pub struct StoredLink {
+    pub link: Link,
+    /// The message that carries the seal: the answer, or what was said to the review.
+    pub sealed: Option<Vec<u8>>,
+    /// The review's own bytes.
+    pub review: Option<Vec<u8>>,
 }
 
 impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
         let path = folder.join("consultd.sqlite");
-        let open = |source: rusqlite::Error| match source.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseBusy) => StoreError::InUse { path: path.clone() },
-            _ => StoreError::Open { path: path.clone(), source },
-        };
+        let lock = lock(folder)?;
+        let open = |source| StoreError::Open { path: path.clone(), source };
         let mut connection = Connection::open(&path).map_err(open)?;
         connection.busy_timeout(std::time::Duration::ZERO).map_err(open)?;
-        // Exclusive: two daemons on one store would answer every patient twice.
-        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;").map_err(open)?;
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
         match (pragma("application_id")?, pragma("user_version")?) {
             (APPLICATION_ID, USER_VERSION) => {}
             (APPLICATION_ID, found) if found > USER_VERSION => return Err(StoreError::Newer { path, found }),
-            (0, 0) if tables(&connection).map_err(open)? == 0 => create(&mut connection).map_err(open)?,
+            (APPLICATION_ID, found @ 1..) => migrate(&mut connection, found).map_err(open)?,
+            (0, 0) if tables(&connection).map_err(open)? == 0 => migrate(&mut connection, 0).map_err(open)?,
             _ => return Err(StoreError::Foreign { path }),
         }
         // Only now: it changes the file, and a file that is not ours is left as it is.
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
             .map_err(open)?;
-        Ok(Self { connection })
+        Ok(Self { connection, _lock: Some(lock) })
+    }
+
+    /// For those who only look, beside a running daemon.
+    pub fn read(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join("consultd.sqlite");
+        let open = |source| StoreError::Open { path: path.clone(), source };
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(open)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(open)?;
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
+        match (pragma("application_id")?, pragma("user_version")?) {
+            (APPLICATION_ID, USER_VERSION) => Ok(Self { connection, _lock: None }),
+            (APPLICATION_ID, found) => Err(StoreError::Newer { path, found }),
+            _ => Err(StoreError::Foreign { path }),
+        }
+    }
+
+    /// Walks the chain from its first link.
+    pub fn chain(&self, mut walk: impl FnMut(StoredLink)) -> Result<(), StoreError> {
+        let doing = sql("walk the chain");
+        let mut links = self
+            .connection
+            .prepare(
+                "SELECT chain.id, chain.seq, kind, chain.body, chain.hash, review.body, review.reply,
+                     (SELECT message.body FROM message WHERE message.id = chain.id ORDER BY message.seq DESC LIMIT 1)
+                 FROM chain LEFT JOIN review ON review.id = chain.id AND review.number = chain.number
+                 ORDER BY chain.seq",
+            )
+            .map_err(&doing)?;
+        let mut rows = links.query([]).map_err(&doing)?;
+        while let Some(row) = rows.next().map_err(&doing)? {
+            walk(stored_link(row).map_err(&doing)?);
+        }
+        Ok(())
+    }
+
+    /// What was said to these very bytes.
+    pub fn said_to(&self, id: RequestId, review: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connection
+            .prepare_cached("SELECT reply FROM review WHERE id = ?1 AND body = ?2")
+            .and_then(|mut q| q.query_row(params![key(&id), review], |row| row.get(0)).optional())
+            .map_err(sql("look up a review"))
     }
 
     /// Writes all durable records in one transaction; on return they survive a power cut.
@@ -108,10 +193,18 @@ impl Store {
 
     pub fn known(&self, id: RequestId) -> Result<Option<Known>, StoreError> {
         self.connection
-            .prepare_cached("SELECT tablet, digest, ended AND NOT received FROM consult WHERE id = ?1")
+            .prepare_cached(
+                r#"SELECT tablet, digest,
+                     EXISTS (SELECT 1 FROM message WHERE message.id = consult.id
+                         AND CAST(substr(body, 1, 22) AS TEXT) = '{"v":1,"type":"answer"'),
+                     ended AND NOT received,
+                     (SELECT count(*) FROM review WHERE review.id = consult.id)
+                 FROM consult WHERE id = ?1"#,
+            )
             .and_then(|mut q| {
                 q.query_row([key(&id)], |row| {
-                    Ok(Known { tablet: tablet(row, 0)?, digest: row.get(1)?, owed: row.get(2)? })
+                    let (tablet, digest) = (tablet(row, 0)?, row.get(1)?);
+                    Ok(Known { tablet, digest, answered: row.get(2)?, owed: row.get(3)?, reviews: row.get(4)? })
                 })
                 .optional()
             })
@@ -140,6 +233,7 @@ impl Store {
     pub fn recover(&self) -> Result<Vec<Record>, StoreError> {
         let doing = sql("read the store after a restart");
         let mut records = Vec::new();
+        self.recover_chain_and_quarantine(&mut records).map_err(&doing)?;
         let mut open = self
             .connection
             .prepare("SELECT id, tablet, digest, request, at_unix_s, attempts, deaths FROM consult WHERE ended = 0 ORDER BY seq")
@@ -155,9 +249,22 @@ impl Store {
         let mut rows = owed.query([OWED_MAX]).map_err(&doing)?;
         while let Some(row) = rows.next().map_err(&doing)? {
             let (id, tablet) = (id(row).map_err(&doing)?, tablet(row, 1).map_err(&doing)?);
-            records.push(Record::Ended { id, tablet, message: Vec::new() });
+            records.push(Record::Ended { id, tablet, message: Vec::new(), link: None });
         }
         Ok(records)
+    }
+
+    fn recover_chain_and_quarantine(&self, records: &mut Vec<Record>) -> rusqlite::Result<()> {
+        let end = self
+            .connection
+            .query_row("SELECT seq, hash FROM chain ORDER BY seq DESC LIMIT 1", [], |row| {
+                Ok(Chain { seq: row.get::<_, i64>(0)? as u64, hash: row.get(1)? })
+            })
+            .optional()?;
+        records.extend(end.map(Record::ChainEnd));
+        let mut quarantine = self.connection.prepare("SELECT id, digest FROM quarantine")?;
+        let cases = quarantine.query_map([], |row| Ok(Record::Quarantined { id: id(row)?, case: row.get(1)? }))?;
+        cases.collect::<rusqlite::Result<Vec<_>>>().map(|cases| records.extend(cases))
     }
 }
 
@@ -165,9 +272,24 @@ fn tables(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+/// The file is the lock's only use. It is freed with its holder's last breath, whatever ends it.
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join("lock");
+    let failed = |source| StoreError::Lock { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse { path }),
+        Err(fault) => Err(failed(fault.into())),
+    }
+}
+
+/// The steps that a store of this version has not taken, all or none.
+fn migrate(connection: &mut Connection, from: i32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+    for step in &MIGRATIONS[from as usize..] {
+        transaction.execute_batch(step)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", USER_VERSION)?;
     transaction.commit()
@@ -190,14 +312,29 @@ fn write(t: &Transaction, record: &Record) -> rusqlite::Result<()> {
         Record::Death { id } => {
             t.prepare_cached("UPDATE consult SET deaths = deaths + 1 WHERE id = ?1")?.execute([key(id)])?;
         }
-        Record::Ended { id, message, .. } => {
+        Record::Ended { id, message, link, .. } => {
             t.prepare_cached("UPDATE consult SET ended = 1 WHERE id = ?1 AND ended = 0")?.execute([key(id)])?;
             add_message(t, id, message)?;
+            link.iter().try_for_each(|link| add_link(t, link, 0))?;
+        }
+        Record::Reviewed { id, number, at_unix_s, bytes, reply, link } => {
+            t.prepare_cached("INSERT INTO review (id, number, at_unix_s, body, reply) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![key(id), number, *at_unix_s as i64, bytes, reply])?;
+            add_link(t, link, *number)?;
+        }
+        Record::Quarantined { case, id } => {
+            t.prepare_cached("INSERT OR REPLACE INTO quarantine (digest, id) VALUES (?1, ?2)")?
+                .execute(params![&case[..], key(id)])?;
+        }
+        Record::QuarantineEnded { case } => {
+            t.prepare_cached("DELETE FROM quarantine WHERE digest = ?1")?.execute([&case[..]])?;
         }
         Record::Received { id } => {
             t.prepare_cached("UPDATE consult SET received = 1 WHERE id = ?1")?.execute([key(id)])?;
         }
         Record::Engine(_)
+        | Record::ChainEnd(_)
+        | Record::Held { .. }
         | Record::Section { .. }
         | Record::Interrupted { .. }
         | Record::Cancelled { .. }
@@ -206,6 +343,23 @@ fn write(t: &Transaction, record: &Record) -> rusqlite::Result<()> {
         | Record::AllDue => {}
     }
     Ok(())
+}
+
+fn add_link(t: &Transaction, link: &Link, number: u32) -> rusqlite::Result<()> {
+    let kind = match link.kind {
+        LinkKind::Answer => "answer",
+        LinkKind::Review => "review",
+    };
+    t.prepare_cached("INSERT INTO chain (seq, kind, id, number, body, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![link.seq as i64, kind, key(&link.id), number, &link.body[..], &link.hash[..]])?;
+    Ok(())
+}
+
+fn stored_link(row: &Row) -> rusqlite::Result<StoredLink> {
+    let kind = if row.get_ref(2)?.as_str()? == "answer" { LinkKind::Answer } else { LinkKind::Review };
+    let link = Link { seq: row.get::<_, i64>(1)? as u64, kind, id: id(row)?, body: row.get(3)?, hash: row.get(4)? };
+    let sealed = row.get(if kind == LinkKind::Answer { 7 } else { 6 })?;
+    Ok(StoredLink { link, sealed, review: row.get(5)? })
 }
 
 fn add_message(t: &Transaction, id: &RequestId, body: &[u8]) -> rusqlite::Result<()> {
@@ -276,7 +430,7 @@ mod tests {
         let tablet = TabletName::new("t").expect("a name");
         let mut store = Store::open(folder.path()).expect("opens");
         store.commit(&[accepted(1), accepted(2), Record::Attempt { id: first }]).expect("commits");
-        let end = Record::Ended { id: second, tablet, message: b"answer".to_vec() };
+        let end = Record::Ended { id: second, tablet, message: b"answer".to_vec(), link: None };
         store.commit(&[Record::Death { id: first }, end]).expect("commits");
         drop(store);
 
@@ -302,11 +456,36 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_the_first_version_goes_the_rest_of_the_way_and_loses_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = Connection::open(folder.path().join("consultd.sqlite")).expect("opens");
+        old.execute_batch(MIGRATIONS[0]).expect("the first version's tables");
+        old.execute_batch("PRAGMA application_id = 0x636f6e73; PRAGMA user_version = 1;").expect("marks it");
+        let Record::Accepted { id, bytes, .. } = accepted(1) else { panic!("a record") };
+        old.execute(
+            "INSERT INTO consult (id, tablet, digest, request, at_unix_s, attempts) VALUES (?1, 't', ?2, ?3, 1, 2)",
+            params![key(&id), [7u8; 32], bytes],
+        )
+        .expect("writes");
+        drop(old);
+        for _ in 0..2 {
+            let store = Store::open(folder.path()).expect("opens");
+            assert_eq!(store.recover().expect("recovers").len(), 4, "accepted, two attempts, interrupted");
+            assert_eq!(store.known(id).expect("reads").map(|known| known.reviews), Some(0));
+        }
+    }
+
+    #[test]
     fn a_received_answer_is_owed_no_more() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = Store::open(folder.path()).expect("opens");
         let id = RequestId(uuid::Uuid::from_u128(1));
-        let end = Record::Ended { id, tablet: TabletName::new("t").expect("a name"), message: b"answer".to_vec() };
+        let end = Record::Ended {
+            id,
+            tablet: TabletName::new("t").expect("a name"),
+            message: b"answer".to_vec(),
+            link: None,
+        };
         store.commit(&[accepted(1), end, Record::Received { id }]).expect("commits");
         assert!(store.recover().expect("recovers").is_empty());
         assert!(store.answer(id).expect("reads").is_some(), "kept for a resend");

@@ -60,6 +60,16 @@ impl Clinic {
         Self::open(&format!("[engine]\nkind = \"scripted\"\nscript = {script}\nsilence_s_max = 5\n{adapters}\n{more}"))
     }
 
+    /// The same, with somebody who may give orders.
+    pub fn scripted_for(script: &str, admin: &str) -> Self {
+        let mut clinic = Self::scripted(script, "");
+        clinic.kill_daemon();
+        let text = fs::read_to_string(&clinic.settings).expect("the settings");
+        write(&clinic.settings, &text.replacen("[box]\n", &format!("[box]\nadmins = [{admin:?}]\n"), 1));
+        clinic.start();
+        clinic
+    }
+
     /// With llama.cpp, the demo model and the demo adapters.
     pub fn real(more_engine: &str) -> Self {
         let engine = format!(

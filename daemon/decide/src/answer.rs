@@ -4,7 +4,6 @@
 use crate::{
     event::{FillFacts, FormLine, Written},
     forbidden::is_forbidden,
-    message,
     rules::{Fired, RuleSet},
     state::{Config, Job, Now, Phase},
 };
@@ -12,18 +11,6 @@ use contract::{answer::*, bounded::List, ids::*, limits::CAUSES_MAX, reply::Sect
 use std::collections::{BTreeMap, BTreeSet};
 
 type Form = BTreeMap<Section, Written>;
-
-/// The final message under this id.
-pub(crate) fn message(
-    config: &Config,
-    id: RequestId,
-    job: &Job,
-    facts: FillFacts,
-    degraded: BTreeSet<Degraded>,
-    now: Now,
-) -> Vec<u8> {
-    message::bytes(&assemble(config, id, job, facts, degraded, now))
-}
 
 /// The lines of a section that a doctor may see, and how many were left out.
 pub(crate) fn visible(lines: &[FormLine]) -> (Vec<Line>, u32) {
@@ -33,7 +20,7 @@ pub(crate) fn visible(lines: &[FormLine]) -> (Vec<Line>, u32) {
     (kept, dropped)
 }
 
-fn assemble(
+pub(crate) fn assemble(
     config: &Config,
     id: RequestId,
     job: &Job,
@@ -114,6 +101,8 @@ fn assemble(
         ai_label: AiLabel,
         review: Review { state: ReviewVerdict::Draft },
         patient_text: None,
+        audit: None,
+        sig: None,
     }
 }
 

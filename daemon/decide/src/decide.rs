@@ -1,19 +1,21 @@
 //! One event in, one plan out. Match on the event, name what is refused.
 
 use crate::{
-    answer, department,
+    admin, answer, department,
     event::*,
     message,
     plan::{Effect, Plan, Record},
-    queue,
+    queue, refuse,
     rules::RuleSet,
-    state::{EngineState, Job, Now, Phase, State},
+    state::{EngineState, Job, Now, Phase, QUARANTINE_MS, Quarantine, State},
 };
 use contract::{
     answer::Degraded,
     ids::{RequestId, TabletName},
+    limits::REVIEWS_MAX,
     reply::{ErrorCode, ErrorReply, Section},
     request::{Consult, Refusal},
+    review::Review,
     words::Triage,
 };
 use std::collections::BTreeSet;
@@ -39,11 +41,16 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
             },
         },
         Event::Resend { tablet, id, known } => resend(state, tablet, id, known),
+        Event::Cancel { tablet, id, known } => cancel(state, tablet, id, known),
+        Event::Review { tablet, review, bytes, known, said } => {
+            review_of(state, tablet, &review, bytes, known, said, now)
+        }
+        Event::Admin { name, admin } => admin::obey(state, name, &admin, now),
         Event::Receipt { tablet, id, known } => match known {
             Some(known) if known.owed && known.tablet == tablet => Plan::default().record(Record::Received { id }),
             _ => Plan::default(), // repeated, or another tablet's: nothing to say
         },
-        Event::Refused { tablet, refusal } => refuse(tablet, refusal),
+        Event::Refused { tablet, refusal } => refused(tablet, refusal),
         Event::Engine(engine) => engine_changed(state, engine),
         Event::WorkerDied => worker_died(state),
         Event::Section { job, section, written } => take_section(state, job, section, written),
@@ -64,27 +71,48 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
 
 /// What the state itself owes at this moment, one thing at a time; `None` when it owes nothing.
 pub fn next(state: &State, now: Now) -> Option<Plan> {
-    overdue(state, now)
+    hold_is_over(state, now)
+        .or_else(|| quarantine_is_over(state, now))
+        .or_else(|| overdue(state, now))
         .or_else(|| hopeless(state, now))
         .or_else(|| serve(state, now))
         .or_else(|| send_again(state, now))
+}
+
+fn quarantine_is_over(state: &State, now: Now) -> Option<Plan> {
+    let over = |it: &Quarantine| now.mono_ms.saturating_sub(it.since_ms) >= QUARANTINE_MS;
+    let (case, _) = state.quarantine.iter().find(|(_, it)| over(it))?;
+    Some(Plan::default().record(Record::QuarantineEnded { case: *case }))
+}
+
+fn hold_is_over(state: &State, now: Now) -> Option<Plan> {
+    state.held_until_ms.filter(|until_ms| *until_ms <= now.mono_ms)?;
+    Some(Plan::default().record(Record::Held { until_ms: None }).effect(Effect::Status))
 }
 
 /// The deadline has come: the rules answer, with whatever sections the model has finished.
 fn overdue(state: &State, now: Now) -> Option<Plan> {
     let (id, job) = state.jobs.iter().find(|(_, job)| job.deadline_ms() <= now.mono_ms)?;
     let plan = end(state, *id, job, FillFacts::default(), [Degraded::Deadline], now);
-    Some(match state.running.contains(id) {
-        true => plan.record(Record::Cancelled { id: *id }).effect(Effect::Cancel { id: *id }),
+    Some(taken_away(state, *id, plan))
+}
+
+/// The worker is told to let go of what has ended while it had it.
+fn taken_away(state: &State, id: RequestId, plan: Plan) -> Plan {
+    match state.running.contains(&id) {
+        true => plan.record(Record::Cancelled { id }).effect(Effect::Cancel { id }),
         false => plan,
-    })
+    }
 }
 
 /// Cases that the engine will not or must not serve are answered from the rules at once.
 fn hopeless(state: &State, now: Now) -> Option<Plan> {
     let config = &state.config;
     state.jobs.iter().filter(|(_, job)| matches!(job.phase, Phase::Waiting)).find_map(|(id, job)| {
-        let why = if job.deaths >= config.deaths_max || job.attempts >= config.attempts_max {
+        let why = if state.quarantine.contains_key(&job.case)
+            || job.deaths >= config.deaths_max
+            || job.attempts >= config.attempts_max
+        {
             Degraded::EngineCrashed
         } else if !config.departments.contains_key(&department::of(&job.consult)) {
             Degraded::NoAdapter
@@ -119,25 +147,23 @@ fn send_again(state: &State, now: Now) -> Option<Plan> {
 
 fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u8>, digest: Digest, now: Now) -> Plan {
     let id = consult.id;
-    if state.jobs.len() >= state.config.queue_max {
-        let message = message::error(ErrorCode::Busy, Some(id), Some(seconds(queue::until_a_place_ms(state))));
-        return Plan::default().effect(Effect::Publish { tablet, message });
-    }
     let fired = RuleSet::builtin().check(&consult.case, consult.lang);
-    let outlook = queue::outlook(state, fired.triage, &consult, now);
-    let mut messages = vec![message::accepted(id, outlook.queue, outlook.eta_ms.map(seconds))];
-    if fired.triage > Triage::Green {
-        messages.push(message::alert(id, fired.triage, fired.red_flags));
+    let triage = fired.triage;
+    let alert = (triage > Triage::Green).then(|| message::alert(id, triage, fired.red_flags));
+    if let Some(refusal) = refuse::no_room(state, &tablet, &consult, now) {
+        // Danger is said even to whom the box cannot serve: the rules need neither the engine nor the disk.
+        let messages = alert.into_iter().chain([refusal]);
+        let effects = messages.map(|message| Effect::Publish { tablet: tablet.clone(), message }).collect();
+        return Plan { records: Vec::new(), effects };
     }
+    let outlook = queue::outlook(state, &tablet, triage, &consult, now);
+    let messages: Vec<Vec<u8>> =
+        [message::accepted(id, outlook.queue, outlook.eta_ms.map(refuse::seconds))].into_iter().chain(alert).collect();
     let sent = messages.clone().into_iter().map(|message| Effect::Publish { tablet: tablet.clone(), message });
     Plan {
         effects: sent.collect(),
         records: vec![Record::Accepted { id, tablet, consult, digest, bytes, at_unix_s: now.unix_s, messages }],
     }
-}
-
-fn seconds(ms: u64) -> u32 {
-    u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// The same id again: the same bytes get the stored messages, others are refused. Another tablet's id is not its.
@@ -160,7 +186,50 @@ fn resend(state: &State, tablet: TabletName, id: RequestId, known: Option<Known>
     }
 }
 
-fn refuse(tablet: TabletName, refusal: Refusal) -> Plan {
+/// The end of an open case; what has ended stays as it ended.
+fn cancel(state: &State, tablet: TabletName, id: RequestId, known: Option<Known>) -> Plan {
+    let Some(job) = state.jobs.get(&id).filter(|job| job.tablet == tablet) else {
+        return resend(state, tablet, id, known);
+    };
+    let message = message::error(ErrorCode::Cancelled, Some(id), None);
+    let plan = Plan::default()
+        .record(Record::Ended { id, tablet: job.tablet.clone(), message: message.clone(), link: None })
+        .effect(Effect::Publish { tablet, message });
+    taken_away(state, id, plan)
+}
+
+/// The doctor's word on an answer of this tablet's. The same bytes get what was said to them.
+fn review_of(
+    state: &State,
+    tablet: TabletName,
+    review: &Review,
+    bytes: Vec<u8>,
+    known: Option<Known>,
+    said: Option<Vec<u8>>,
+    now: Now,
+) -> Plan {
+    let id = review.id;
+    let answered = known.filter(|known| known.tablet == tablet && known.answered);
+    let Some(known) = answered else {
+        let message = message::error(ErrorCode::UnknownId, Some(id), None);
+        return Plan::default().effect(Effect::Publish { tablet, message });
+    };
+    if let Some(message) = said {
+        return Plan::default().effect(Effect::Publish { tablet, message });
+    }
+    if known.reviews >= REVIEWS_MAX {
+        let detail = format!("at most {REVIEWS_MAX} reviews of one answer");
+        let refusal = Refusal { code: ErrorCode::BadField, id: Some(id), pointer: None, detail };
+        return refused(tablet, refusal);
+    }
+    let number = known.reviews + 1;
+    let (reply, link) = state.config.seal.review(&state.chain, &bytes, message::reviewed(review, number));
+    Plan::default()
+        .record(Record::Reviewed { id, number, at_unix_s: now.unix_s, bytes, reply: reply.clone(), link })
+        .effect(Effect::Publish { tablet, message: reply })
+}
+
+fn refused(tablet: TabletName, refusal: Refusal) -> Plan {
     let message = message::bytes(&ErrorReply::from(refusal));
     Plan::default().effect(Effect::Publish { tablet, message })
 }
@@ -213,9 +282,20 @@ fn end(
     now: Now,
 ) -> Plan {
     let degraded: BTreeSet<Degraded> = degraded.into_iter().collect();
-    let message = answer::message(&state.config, id, job, facts, degraded, now);
+    let killed = job.deaths >= state.config.deaths_max && !state.quarantine.contains_key(&job.case);
+    let quarantine =
+        (killed && degraded.contains(&Degraded::EngineCrashed)).then(|| Record::Quarantined { case: job.case, id });
+    let answer = answer::assemble(&state.config, id, job, facts, degraded, now);
+    let (message, link) = match refuse::no_opinion(&job.consult, &answer) {
+        Some(message) => (message, None),
+        None => {
+            let (message, link) = state.config.seal.answer(&state.chain, id, &message::bytes(&answer));
+            (message, Some(link))
+        }
+    };
     let tablet = job.tablet.clone();
-    Plan::default()
-        .record(Record::Ended { id, tablet: tablet.clone(), message: message.clone() })
-        .effect(Effect::Publish { tablet, message })
+    let plan = Plan::default()
+        .record(Record::Ended { id, tablet: tablet.clone(), message: message.clone(), link })
+        .effect(Effect::Publish { tablet, message });
+    quarantine.into_iter().fold(plan, Plan::record)
 }

@@ -2,9 +2,11 @@
 
 use crate::state::EngineState;
 use contract::{
+    admin::Admin,
     ids::{Department, RequestId, TabletName},
     reply::Section,
     request::{Consult, Refusal},
+    review::Review,
 };
 
 /// SHA-256 of a request's bytes as they came: the same id with other bytes is another case.
@@ -25,10 +27,27 @@ pub enum Event {
         id: RequestId,
         known: Option<Known>,
     },
+    Cancel {
+        tablet: TabletName,
+        id: RequestId,
+        known: Option<Known>,
+    },
     Receipt {
         tablet: TabletName,
         id: RequestId,
         known: Option<Known>,
+    },
+    Review {
+        tablet: TabletName,
+        review: Box<Review>,
+        bytes: Vec<u8>,
+        known: Option<Known>,
+        /// What was said to the very same bytes.
+        said: Option<Vec<u8>>,
+    },
+    Admin {
+        name: TabletName,
+        admin: Admin,
     },
     Refused {
         tablet: TabletName,
@@ -61,8 +80,11 @@ pub enum Event {
 pub struct Known {
     pub tablet: TabletName,
     pub digest: Digest,
-    /// Answered, receipt outstanding.
+    /// Ended by an answer, and not by an error.
+    pub answered: bool,
+    /// Ended, receipt outstanding.
     pub owed: bool,
+    pub reviews: u32,
 }
 
 /// A line of the form as the model wrote it: unchecked.

@@ -9,6 +9,7 @@
 //! Pure: no clock, no file, no waiting. The hands (`consultd`) carry plans out and report back as events.
 #![forbid(unsafe_code)]
 
+mod admin;
 pub mod ambition;
 pub mod answer;
 mod decide;
@@ -19,11 +20,13 @@ pub mod info;
 mod message;
 mod plan;
 mod queue;
+mod refuse;
 pub mod rules;
+pub mod seal;
 mod state;
 
 pub use decide::{next, step};
 pub use event::{Digest, Event, FillFacts, FormLine, Known, Question, Score, Written};
 pub use plan::{Effect, Plan, Record};
-pub use queue::{OLD_AFTER_MS, RESERVE};
-pub use state::{Config, EngineState, Job, Now, Phase, State};
+pub use queue::{OLD_AFTER_MS, RESERVE, SHARE, load};
+pub use state::{Config, EngineState, Job, Now, Phase, Quarantine, State};

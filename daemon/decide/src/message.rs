@@ -1,6 +1,11 @@
 //! Messages as bytes. Each is serialised once and stored; what is sent later is that, byte for byte.
 
 use contract::{
+    admin::Report,
+    answer::{AiLabel, Disclaimer},
+    review::{Review, Reviewed},
+};
+use contract::{
     answer::{Line, RedFlag},
     ids::RequestId,
     reply::{Accepted, Alert, ErrorCode, ErrorReply, Progress, Section},
@@ -27,4 +32,25 @@ pub(crate) fn progress(id: RequestId, section: Section, lines: Vec<Line>, comple
 
 pub(crate) fn error(code: ErrorCode, id: Option<RequestId>, retry_after_s: Option<u32>) -> Vec<u8> {
     bytes(&ErrorReply { retry_after_s, ..ErrorReply::new(code, id) })
+}
+
+/// What is said to a review, still without its seal.
+pub(crate) fn reviewed(review: &Review, number: u32) -> Reviewed {
+    Reviewed {
+        v: V1,
+        kind: ReviewedType::Word,
+        id: review.id,
+        number,
+        clinician: review.clinician.clone(),
+        verdict: review.verdict,
+        patient_text: review.patient_text.clone(),
+        disclaimer: Disclaimer,
+        ai_label: AiLabel,
+        audit: None,
+        sig: None,
+    }
+}
+
+pub(crate) fn report(report: &Report) -> Vec<u8> {
+    bytes(report)
 }

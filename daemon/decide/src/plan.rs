@@ -2,6 +2,7 @@
 
 use crate::{
     event::{Digest, Question, Written},
+    seal::{Chain, Link},
     state::EngineState,
 };
 use contract::{
@@ -59,6 +60,25 @@ pub enum Record {
         id: RequestId,
         tablet: TabletName,
         message: Vec<u8>,
+        /// Its place in the box's chain, when it is an answer.
+        link: Option<Link>,
+    },
+    /// A doctor's word on an answer, as it came, and what was said to it.
+    Reviewed {
+        id: RequestId,
+        number: u32,
+        at_unix_s: u64,
+        bytes: Vec<u8>,
+        reply: Vec<u8>,
+        link: Link,
+    },
+    /// No case of this content gets to the engine any more. The id is that under which it killed the engine.
+    Quarantined {
+        case: Digest,
+        id: RequestId,
+    },
+    QuarantineEnded {
+        case: Digest,
     },
     /// The tablet has stored the answer.
     Received {
@@ -67,6 +87,12 @@ pub enum Record {
 
     // Of this moment only: gone with a restart, and rightly so.
     Engine(EngineState),
+    /// The end of the chain, as the store has it.
+    ChainEnd(Chain),
+    /// New cases are refused until then.
+    Held {
+        until_ms: Option<u64>,
+    },
     Section {
         id: RequestId,
         section: Section,
@@ -100,13 +126,17 @@ impl Record {
             | Self::Attempt { id }
             | Self::Death { id }
             | Self::Ended { id, .. }
+            | Self::Reviewed { id, .. }
+            | Self::Quarantined { id, .. }
             | Self::Received { id }
             | Self::Section { id, .. }
             | Self::Interrupted { id }
             | Self::Cancelled { id }
             | Self::Released { id }
             | Self::Sent { id } => *id == wanted,
-            Self::Engine(_) | Self::AllDue => false,
+            Self::Engine(_) | Self::ChainEnd(_) | Self::Held { .. } | Self::QuarantineEnded { .. } | Self::AllDue => {
+                false
+            }
         }
     }
 
@@ -116,8 +146,13 @@ impl Record {
             | Self::Attempt { .. }
             | Self::Death { .. }
             | Self::Ended { .. }
+            | Self::Reviewed { .. }
+            | Self::Quarantined { .. }
+            | Self::QuarantineEnded { .. }
             | Self::Received { .. } => true,
             Self::Engine(_)
+            | Self::ChainEnd(_)
+            | Self::Held { .. }
             | Self::Section { .. }
             | Self::Interrupted { .. }
             | Self::Cancelled { .. }

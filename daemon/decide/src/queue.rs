@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   class 0   red                                  inside a class the earliest deadline, then arrival;
-//!   class 1   old routine, then urgent             the old ones count from the moment they grew old
-//!   class 2   routine
+//!   class 1   old routine, then urgent             the old ones count from the moment they grew old;
+//!   class 2   routine                              urgent and routine only after the tablets' shares
+//!
+//!   shares    ├─ 4 of each tablet ─┤├─ the next 4 of each ─┤ …      a tablet that floods waits behind those that do not
 //!
 //!   places    ├──── jobs_max: anybody ────┤├─ RESERVE: red and urgent ─┤      routine never has more than jobs_max
 //! ```
@@ -29,7 +31,7 @@
 
 use crate::state::{EngineState, Job, Now, Phase, State};
 use contract::{
-    ids::RequestId,
+    ids::{RequestId, TabletName},
     request::{Consult, Priority},
     words::Triage,
 };
@@ -37,6 +39,10 @@ use contract::{
 /// Places for red and urgent cases on top of `jobs_max`, so that these never wait for a place behind routine ones.
 /// Two: every open form takes KV cells of the others' context, and a village has few emergencies at one moment.
 pub const RESERVE: usize = 2;
+
+/// Open cases of one tablet that are all equally in their turn; the next as many come after those of all other tablets.
+/// A doctor with a full waiting room has two or three at a moment; whoever has more can wait for the others' first.
+pub const SHARE: usize = 4;
 
 /// A routine case that has waited so long goes before the urgent ones, or a stream of them would keep it waiting for
 /// ever. A third of the default deadline: what is left of that is enough to write an answer.
@@ -46,28 +52,29 @@ pub const OLD_AFTER_MS: u64 = 60_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     pub(crate) class: u8,
+    turn: usize,
     due_ms: u64,
     arrival: u64,
 }
 
 impl Rank {
-    fn of(triage: Triage, consult: &Consult, accepted_ms: u64, arrival: u64, now: Now) -> Self {
+    fn of(triage: Triage, consult: &Consult, accepted_ms: u64, turn: usize, arrival: u64, now: Now) -> Self {
         let deadline_ms = accepted_ms + u64::from(consult.deadline_s) * 1000;
         let old_ms = accepted_ms + OLD_AFTER_MS;
-        let (class, due_ms) = match (triage, consult.priority) {
-            (Triage::Red, _) => (0, deadline_ms),
-            (_, Priority::Urgent) => (1, deadline_ms),
+        let (class, turn, due_ms) = match (triage, consult.priority) {
+            (Triage::Red, _) => (0, 0, deadline_ms),
+            (_, Priority::Urgent) => (1, turn, deadline_ms),
             // In the past, while the deadline of every urgent one is to come: before all of them.
-            _ if old_ms <= now.mono_ms => (1, old_ms),
-            _ => (2, deadline_ms),
+            _ if old_ms <= now.mono_ms => (1, 0, old_ms),
+            _ => (2, turn, deadline_ms),
         };
-        Self { class, due_ms, arrival }
+        Self { class, turn, due_ms, arrival }
     }
 }
 
 impl Job {
     pub(crate) fn rank(&self, now: Now) -> Rank {
-        Rank::of(self.triage, &self.consult, self.accepted_ms, self.arrival, now)
+        Rank::of(self.triage, &self.consult, self.accepted_ms, self.turn, self.arrival, now)
     }
 
     /// A worker has died with it.
@@ -105,6 +112,23 @@ pub(crate) fn next(state: &State, now: Now) -> Option<(&RequestId, &Job)> {
     waiting.min_by_key(|(_, job)| job.rank(now)).filter(|(_, job)| empty || !job.is_suspect())
 }
 
+/// Which share of its tablet a case that is accepted now belongs to.
+pub(crate) fn turn(state: &State, tablet: &TabletName) -> usize {
+    open_of(state, tablet) / SHARE
+}
+
+pub(crate) fn open_of(state: &State, tablet: &TabletName) -> usize {
+    state.jobs.values().filter(|job| job.tablet == *tablet).count()
+}
+
+/// What everybody may know of the queue: (open, running, seconds that a routine case would take).
+pub fn load(state: &State) -> (usize, usize, Option<u64>) {
+    let (open, running, places) = (state.jobs.len(), state.running.len(), state.config.jobs_max.max(1));
+    let ahead = (open + 1).saturating_sub(places) as u64;
+    let eta_ms = state.fill_ms.map(|ms| ms.saturating_add(ms.saturating_mul(ahead) / places as u64));
+    (open, running, eta_ms.map(|ms| ms.div_ceil(1000).max(1)))
+}
+
 /// What a case that is accepted now has before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outlook {
@@ -114,8 +138,8 @@ pub(crate) struct Outlook {
     pub(crate) eta_ms: Option<u64>,
 }
 
-pub(crate) fn outlook(state: &State, triage: Triage, consult: &Consult, now: Now) -> Outlook {
-    let this = Rank::of(triage, consult, now.mono_ms, state.arrivals, now);
+pub(crate) fn outlook(state: &State, tablet: &TabletName, triage: Triage, consult: &Consult, now: Now) -> Outlook {
+    let this = Rank::of(triage, consult, now.mono_ms, turn(state, tablet), state.arrivals, now);
     let ahead = || state.jobs.values().filter(|other| other.runs() || other.rank(now) < this);
     let jobs_max = state.config.jobs_max;
     let pressing = ahead().filter(|job| job.is_pressing()).count();

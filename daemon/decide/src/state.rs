@@ -2,7 +2,10 @@
 
 use crate::{
     event::{Digest, Written},
+    message,
     plan::Record,
+    queue,
+    seal::{Chain, Seal},
 };
 use contract::{
     answer::AdapterRef,
@@ -11,6 +14,7 @@ use contract::{
     request::Consult,
     words::Triage,
 };
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The clocks, read once per event by the loop.
@@ -40,6 +44,11 @@ pub struct Config {
     pub deaths_max: u32,
     /// Times that a case may be started. More than deaths: a power cut is not the case's fault.
     pub attempts_max: u32,
+    /// The same as `queue_max`, of one tablet.
+    pub tablet_max: usize,
+    /// Names that may give orders.
+    pub admins: BTreeSet<TabletName>,
+    pub seal: Seal,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +74,28 @@ pub struct State {
     pub leaving: BTreeSet<RequestId>,
     /// Smoothed milliseconds of the engine per case, once it has answered one.
     pub fill_ms: Option<u64>,
+    /// Until then new cases are refused, because an admin said so.
+    pub held_until_ms: Option<u64>,
+    /// Contents of cases that killed the engine, each with the id under which it did.
+    pub quarantine: BTreeMap<Digest, Quarantine>,
+    pub chain: Chain,
     pub(crate) arrivals: u64,
 }
+
+/// A case that must not get to the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Under which it killed the engine.
+    pub id: RequestId,
+    pub since_ms: u64,
+}
+
+/// A day, or a restart's day anew. Where the engine itself was ill, every case of that night looked like poison, and
+/// must not be kept from it for ever because no admin looks; true poison costs two more workers a day.
+pub(crate) const QUARANTINE_MS: u64 = 24 * 3600 * 1000;
+
+/// More would be no poison but a broken engine. What is over is not remembered, and may kill it again.
+const QUARANTINE_MAX: usize = 1000;
 
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -76,6 +105,10 @@ pub struct Job {
     /// What the rules say; it decides the order of service.
     pub triage: Triage,
     pub arrival: u64,
+    /// What of its tablet's cases was open before it, in shares; see `queue.rs`.
+    pub turn: usize,
+    /// Of what the engine would see.
+    pub case: Digest,
     pub accepted_ms: u64,
     pub attempts: u32,
     pub deaths: u32,
@@ -97,6 +130,12 @@ impl Job {
     pub fn deadline_ms(&self) -> u64 {
         self.accepted_ms + u64::from(self.consult.deadline_s) * 1000
     }
+}
+
+/// What makes two cases the same to the engine: all that it is shown.
+fn case_digest(consult: &Consult) -> Digest {
+    let shown = (&consult.case, consult.lang, crate::department::of(consult));
+    Sha256::digest(message::bytes(&shown)).into()
 }
 
 #[derive(Debug, Clone)]
@@ -126,6 +165,9 @@ impl State {
             running: BTreeSet::new(),
             leaving: BTreeSet::new(),
             fill_ms: None,
+            held_until_ms: None,
+            quarantine: BTreeMap::new(),
+            chain: Chain::default(),
             arrivals: 0,
         }
     }
@@ -151,8 +193,10 @@ impl State {
                 self.stop_running(id);
             }
             Record::Interrupted { id } => self.stop_running(id),
-            Record::Ended { id, tablet, .. } => {
-                if let Some(Job { phase: Phase::Running { began_ms, .. }, .. }) = self.jobs.get(id) {
+            Record::Ended { id, tablet, link, .. } => {
+                self.chain.add(link.as_ref());
+                // Answers only: a cancelled case says nothing of how long one takes.
+                if let (Some(Job { phase: Phase::Running { began_ms, .. }, .. }), Some(_)) = (self.jobs.get(id), link) {
                     let took = now.mono_ms.saturating_sub(*began_ms);
                     self.fill_ms = Some(self.fill_ms.map_or(took, |mean| (3 * mean + took) / 4));
                 }
@@ -162,6 +206,17 @@ impl State {
                 let owed = Owed { tablet: tablet.clone(), tries: 0, since_ms: now.mono_ms, due_ms };
                 self.owed.insert(*id, owed);
             }
+            Record::Reviewed { link, .. } => self.chain.add(Some(link)),
+            Record::ChainEnd(chain) => self.chain = *chain,
+            Record::Quarantined { case, id } => {
+                if self.quarantine.len() < QUARANTINE_MAX {
+                    self.quarantine.insert(*case, Quarantine { id: *id, since_ms: now.mono_ms });
+                }
+            }
+            Record::QuarantineEnded { case } => {
+                self.quarantine.remove(case);
+            }
+            Record::Held { until_ms } => self.held_until_ms = *until_ms,
             Record::Received { id } => {
                 self.owed.remove(id);
             }
@@ -205,6 +260,8 @@ impl State {
             digest,
             triage: rules.check(&consult.case, consult.lang).triage,
             arrival: self.arrivals,
+            turn: queue::turn(self, tablet),
+            case: case_digest(consult),
             accepted_ms: now.mono_ms,
             attempts: 0,
             deaths: 0,

@@ -47,7 +47,7 @@ fn every_life_keeps_every_promise() {
 }
 
 /// Without these the lives would have been quiet, and their promises easy to keep.
-const MUST_HAVE_BEEN_SEEN: [&str; 34] = [
+const MUST_HAVE_BEEN_SEEN: [&str; 42] = [
     "accepted",
     "alert",
     "progress",
@@ -78,6 +78,14 @@ const MUST_HAVE_BEEN_SEEN: [&str; 34] = [
     "cut before the acknowledgements",
     "cut amid the effects",
     "cut after the effects",
+    "cancelled",
+    "reviewed",
+    "report",
+    "not allowed",
+    "updating",
+    "model loading",
+    "no opinion in place of one",
+    "alert without room",
     "ends with a worker",
     "ends unfit",
     "ends hanging",

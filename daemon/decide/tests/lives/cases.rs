@@ -9,6 +9,7 @@ use contract::{
 use decide::{
     Config,
     rules::{Fired, RuleSet},
+    seal::Seal,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -37,7 +38,7 @@ pub const CASES_COUNT: usize = 9;
 pub const RUBBISH: [&str; 6] = [
     "{",
     r#"{"v":2,"type":"consult"}"#,
-    r#"{"v":1,"type":"cancel","id":"00000000-0000-0000-0000-000000000001"}"#,
+    r#"{"v":1,"type":"prescribe","id":"00000000-0000-0000-0000-000000000001"}"#,
     r#"{"v":1,"type":"consult","id":"00000000-0000-0000-0000-000000000001","department":"astrology","case":{"complaint":{"text":"头痛"}}}"#,
     r#"{"v":1,"type":"consult","id":"00000000-0000-0000-0000-000000000001","department":"internal","deadline_s":1,"case":{"complaint":{"text":"头痛"}}}"#,
     r#"{"v":1,"type":"consult","id":"00000000-0000-0000-0000-000000000001","department":"internal","case":{"complaint":{"text":""}}}"#,
@@ -89,13 +90,19 @@ pub fn config(queue_max: usize) -> Config {
         jobs_max: 1,
         deaths_max: 2,
         attempts_max: 4,
+        tablet_max: queue_max,
+        admins: [tablet("admin")].into(),
+        seal: Seal::new(&[7; 32]),
     }
 }
 
 /// A request as a tablet writes it. Case `n` of the table.
 pub fn request(id: RequestId, n: usize, lang: &str, department: &str, priority: &str, deadline_s: u32) -> Vec<u8> {
+    // No two of them are the same to the engine: what kills it under one id would be kept from it under the other.
+    let mut case = CASES[n].clone();
+    case["history"] = json!(id);
     json!({"v": 1, "type": "consult", "id": id, "lang": lang, "department": department, "priority": priority,
-           "deadline_s": deadline_s, "case": CASES[n]})
+           "deadline_s": deadline_s, "case": case})
     .to_string()
     .into_bytes()
 }

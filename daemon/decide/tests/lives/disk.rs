@@ -5,7 +5,11 @@ use contract::{
     ids::{RequestId, TabletName},
     request::{Consult, Request, parse_request},
 };
-use decide::{Digest, Known, Record};
+use decide::{
+    Digest, Known, Record,
+    seal::{Chain, Link, hang},
+};
+use std::collections::BTreeMap;
 
 pub struct Row {
     pub id: RequestId,
@@ -18,6 +22,8 @@ pub struct Row {
     pub ended: bool,
     pub received: bool,
     pub messages: Vec<Vec<u8>>,
+    /// Each with what was said to it.
+    pub reviews: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Row {
@@ -36,6 +42,8 @@ impl Row {
 #[derive(Default)]
 pub struct Disk {
     rows: Vec<Row>,
+    pub chain: Vec<Link>,
+    pub quarantine: BTreeMap<Digest, RequestId>,
 }
 
 impl Disk {
@@ -58,11 +66,13 @@ impl Disk {
                     ended: false,
                     received: false,
                     messages: messages.clone(),
+                    reviews: Vec::new(),
                 });
             }
             Record::Attempt { id } => self.row_mut(*id).attempts += 1,
             Record::Death { id } => self.row_mut(*id).deaths += 1,
-            Record::Ended { id, tablet, message } => {
+            Record::Ended { id, tablet, message, link } => {
+                self.add(link.as_ref());
                 let row = self.row_mut(*id);
                 assert!(!row.ended, "P3: {id} ends a second time");
                 assert_eq!(row.tablet, *tablet, "{id} ends for another tablet");
@@ -74,6 +84,15 @@ impl Disk {
                 assert!(row.ended, "{id} is received before there was an answer");
                 row.received = true;
             }
+            Record::Reviewed { id, number, bytes, reply, link, .. } => {
+                self.add(Some(link));
+                let row = self.row_mut(*id);
+                assert!(row.ended, "{id} is reviewed before there was an answer");
+                row.reviews.push((bytes.clone(), reply.clone()));
+                assert_eq!(row.reviews.len(), *number as usize);
+            }
+            Record::Quarantined { case, id } => assert_eq!(self.quarantine.insert(*case, *id), None),
+            Record::QuarantineEnded { case } => assert!(self.quarantine.remove(case).is_some()),
             other => panic!("not durable, and written: {other:?}"),
         }
     }
@@ -82,12 +101,16 @@ impl Disk {
         self.row(id).map(|row| Known {
             tablet: row.tablet.clone(),
             digest: row.digest,
+            answered: row.answer().is_some_and(|end| end.starts_with(br#"{"v":1,"type":"answer""#)),
             owed: row.ended && !row.received,
+            reviews: row.reviews.len() as u32,
         })
     }
 
     pub fn recover(&self) -> Vec<Record> {
-        let mut records = Vec::new();
+        let end = self.chain.last().map(|link| Record::ChainEnd(Chain { seq: link.seq, hash: link.hash }));
+        let quarantined = self.quarantine.iter().map(|(case, id)| Record::Quarantined { case: *case, id: *id });
+        let mut records: Vec<Record> = end.into_iter().chain(quarantined).collect();
         for row in self.open() {
             let id = row.id;
             records.push(Record::Accepted {
@@ -104,9 +127,16 @@ impl Disk {
             records.push(Record::Interrupted { id });
         }
         for row in self.owed().rev() {
-            records.push(Record::Ended { id: row.id, tablet: row.tablet.clone(), message: Vec::new() });
+            records.push(Record::Ended { id: row.id, tablet: row.tablet.clone(), message: Vec::new(), link: None });
         }
         records
+    }
+
+    fn add(&mut self, link: Option<&Link>) {
+        let Some(link) = link else { return };
+        let prev = self.chain.last().map_or([0; 32], |prev| prev.hash);
+        assert_eq!((link.seq, link.hash), (self.chain.len() as u64 + 1, hang(&prev, &link.body)), "the chain breaks");
+        self.chain.push(*link);
     }
 
     /// Accepted and not answered, in the order of acceptance.

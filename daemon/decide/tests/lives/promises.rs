@@ -9,7 +9,7 @@ use contract::{
     case::PregnancyStatus,
     ids::{RequestId, TabletName},
     reply::{ErrorCode, Reply},
-    request::{Consult, Priority},
+    request::{Consult, Priority, WithoutModel, parse_review},
     words::Triage,
 };
 use decide::{Config, Effect, EngineState, Event, Job, Now, OLD_AFTER_MS, Phase, RESERVE, Record, State};
@@ -64,6 +64,9 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
     let asker = match event {
         Event::Consult { tablet, .. }
         | Event::Resend { tablet, .. }
+        | Event::Cancel { tablet, .. }
+        | Event::Review { tablet, .. }
+        | Event::Admin { name: tablet, .. }
         | Event::Receipt { tablet, .. }
         | Event::Refused { tablet, .. } => Some(tablet),
         _ => None,
@@ -89,10 +92,15 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
                 assert_eq!(Some(tablet), asker, "sent to a tablet that did not ask")
             }
             Effect::Publish { tablet, message } => {
-                if let Ok(Reply::Error(error)) = Reply::parse(message) {
+                let ends = records.iter().any(|it| matches!(it, Record::Ended { message: end, .. } if end == message));
+                if let Ok(Reply::Error(error)) = Reply::parse(message)
+                    && !ends
+                {
                     assert_eq!(Some(tablet), asker, "an error for a tablet that did nothing");
-                    assert_eq!(error.code == ErrorCode::Busy, error.retry_after_s.is_some_and(|s| s > 0));
-                    let full = before.jobs.len() == before.config.queue_max;
+                    assert_ne!(error.is_final, error.retry_after_s.is_some_and(|s| s > 0));
+                    assert_eq!(error.code == ErrorCode::Updating, before.held_until_ms.is_some() && !error.is_final);
+                    let own = before.jobs.values().filter(|job| job.tablet == *tablet).count();
+                    let full = before.jobs.len() == before.config.queue_max || own == before.config.tablet_max;
                     assert!(error.code != ErrorCode::Busy || full, "busy with a free place");
                 }
             }
@@ -146,7 +154,16 @@ fn every_end_has_the_reason_it_gives(before: &State, event: &Event, records: &[R
     use Degraded::{Deadline, EngineCrashed, EngineDown, NoAdapter};
     for record in records {
         let Record::Ended { id, message, .. } = record else { continue };
-        let Ok(Reply::Answer(answer)) = Reply::parse(message) else { panic!("{id} ends without an answer") };
+        let answer = match Reply::parse(message) {
+            Ok(Reply::Answer(answer)) => answer,
+            Ok(Reply::Error(error)) => {
+                let asked = matches!(event, Event::Cancel { id: it, .. } if it == id);
+                assert_eq!(error.code == ErrorCode::Cancelled, asked, "{id} ends by {:?}", error.code);
+                assert!(error.is_final && error.retry_after_s.is_none());
+                continue;
+            }
+            other => panic!("{id} ends with {other:?}"),
+        };
         let says = |why| answer.provenance.degraded.contains(&why);
         let runs = before.running.contains(id);
         let filled = runs && matches!(event, Event::Filled { job, .. } if job == id);
@@ -156,7 +173,8 @@ fn every_end_has_the_reason_it_gives(before: &State, event: &Event, records: &[R
         assert!(!says(EngineDown) || failed || after.engine == EngineState::Unfit, "{id} blames an engine that works");
         let killed = before.jobs.get(id).is_some_and(|job| {
             let deaths = job.deaths + u32::from(runs && matches!(event, Event::WorkerDied));
-            deaths >= before.config.deaths_max || job.attempts >= before.config.attempts_max
+            let quarantined = before.quarantine.contains_key(&job.case);
+            quarantined || deaths >= before.config.deaths_max || job.attempts >= before.config.attempts_max
         });
         assert!(!says(EngineCrashed) || killed, "{id} is said to kill workers and does not");
         let known = [Deadline, EngineDown, EngineCrashed, NoAdapter].into_iter().any(says);
@@ -183,6 +201,9 @@ pub fn of_the_disk(state: &State, disk: &Disk) {
     let in_memory = jobs.into_iter().map(|(id, job)| (*id, &job.tablet, job.digest, job.attempts, job.deaths));
     let on_disk = disk.open().map(|row| (row.id, &row.tablet, row.digest, row.attempts, row.deaths));
     assert!(in_memory.eq(on_disk), "the open cases differ");
+    assert_eq!(state.chain.seq, disk.chain.len() as u64, "the chain differs");
+    let quarantine = state.quarantine.iter().map(|(case, it)| (*case, it.id));
+    assert!(quarantine.eq(disk.quarantine.iter().map(|(case, id)| (*case, *id))), "the quarantine differs");
     let in_memory: BTreeSet<_> = state.owed.iter().map(|(id, owed)| (*id, &owed.tablet)).collect();
     let on_disk: BTreeSet<_> = disk.owed().map(|row| (row.id, &row.tablet)).collect();
     assert_eq!(in_memory, on_disk, "the owed answers differ");
@@ -193,7 +214,7 @@ pub fn of_a_message(disk: &Disk, config: &Config, tablet: &TabletName, message: 
     let text = String::from_utf8(message.to_vec()).expect("UTF-8");
     assert!(!text.replace(' ', "").contains(DOSE), "a dose: {text}");
     let reply = Reply::parse(message).expect("P5: the contract's own reader reads it");
-    if matches!(reply, Reply::Error(_)) {
+    if matches!(reply, Reply::Error(_) | Reply::Report(_)) {
         return reply;
     }
     let row = reply.id().and_then(|id| disk.row(id)).expect("P1: published and not stored");
@@ -204,6 +225,7 @@ pub fn of_a_message(disk: &Disk, config: &Config, tablet: &TabletName, message: 
             of_an_answer(answer, row, config);
         }
         Reply::Progress(_) => assert!(row.attempts > 0, "progress of a case that no engine has seen"),
+        Reply::Reviewed(_) => assert!(row.reviews.iter().any(|(_, said)| said == message), "P2: said and not stored"),
         _ => assert!(row.messages.iter().any(|stored| stored == message), "P2: published, and other bytes are stored"),
     }
     reply
@@ -241,7 +263,13 @@ pub fn of_a_finished_case(row: &Row, config: &Config) {
         row.messages.iter().map(|bytes| Reply::parse(bytes).expect("stored and readable")).collect();
     let rules = cases::rules_alone(&row.consult());
     assert!(row.received && row.attempts <= config.attempts_max && row.deaths <= config.deaths_max);
+    of_the_reviews(row);
     match &replies[..] {
+        [Reply::Accepted(_), Reply::Error(error)] | [Reply::Accepted(_), Reply::Alert(_), Reply::Error(error)] => {
+            let wants_opinion = row.consult().without_model == WithoutModel::Error;
+            let why = [ErrorCode::Deadline, ErrorCode::Internal, ErrorCode::Quarantined];
+            assert!(error.code == ErrorCode::Cancelled || (wants_opinion && why.contains(&error.code)));
+        }
         [Reply::Accepted(_), Reply::Answer(answer)] => {
             assert_eq!(rules.triage, Triage::Green, "P10: a danger without its alert");
             of_an_answer(answer, row, config);
@@ -252,6 +280,15 @@ pub fn of_a_finished_case(row: &Row, config: &Config) {
             of_an_answer(answer, row, config);
         }
         other => panic!("P3: not one acceptance and one answer: {other:?}"),
+    }
+}
+
+fn of_the_reviews(row: &Row) {
+    for (bytes, said) in &row.reviews {
+        let review = parse_review(bytes).expect("stored and readable");
+        let Ok(Reply::Reviewed(said)) = Reply::parse(said) else { panic!("something else was said to a review") };
+        assert_eq!((said.id, said.verdict, &said.patient_text), (row.id, review.verdict, &review.patient_text));
+        assert!(said.audit.is_some() && said.sig.is_some());
     }
 }
 
@@ -267,13 +304,13 @@ fn attempt(record: &Record) -> Option<RequestId> {
 }
 
 /// Danger, the long waiting, urgency, routine; then time; said again in other words than the core's.
-fn rank(job: &Job, now: Now) -> (usize, u64, u64) {
+fn rank(job: &Job, now: Now) -> (usize, usize, u64, u64) {
     let waited = now.mono_ms.saturating_sub(job.accepted_ms);
     match (presses(job), red(job)) {
-        (_, true) => (0, job.deadline_ms(), job.arrival),
-        (false, _) if waited >= OLD_AFTER_MS => (1, job.accepted_ms, job.arrival),
-        (true, _) => (2, job.deadline_ms(), job.arrival),
-        (false, _) => (3, job.deadline_ms(), job.arrival),
+        (_, true) => (0, 0, job.deadline_ms(), job.arrival),
+        (false, _) if waited >= OLD_AFTER_MS => (1, 0, job.accepted_ms, job.arrival),
+        (true, _) => (2, job.turn, job.deadline_ms(), job.arrival),
+        (false, _) => (3, job.turn, job.deadline_ms(), job.arrival),
     }
 }
 
@@ -314,6 +351,11 @@ pub fn code(code: ErrorCode) -> &'static str {
         ErrorCode::Busy => "busy",
         ErrorCode::IdConflict => "id conflict",
         ErrorCode::UnknownId => "unknown id",
+        ErrorCode::Cancelled => "cancelled",
+        ErrorCode::Updating => "updating",
+        ErrorCode::ModelLoading => "model loading",
+        ErrorCode::NotAllowed => "not allowed",
+        ErrorCode::Quarantined | ErrorCode::Deadline | ErrorCode::Internal => "no opinion in place of one",
         _ => "refused",
     }
 }

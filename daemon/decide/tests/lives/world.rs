@@ -4,13 +4,13 @@
 use crate::{
     cases::{self, CASES_COUNT, MODEL_LINES, RUBBISH, SERVED, TABLETS},
     dice::Dice,
-    disk::Disk,
+    disk::{Disk, Row},
     promises,
 };
 use contract::{
     ids::{RequestId, TabletName},
     reply::{Reply, Section},
-    request::{Request, parse_receipt, parse_request},
+    request::{Request, parse_admin, parse_receipt, parse_request, parse_review},
 };
 use decide::{
     Config, Digest, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Question, Record, Score, State,
@@ -23,12 +23,20 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 /// How often each thing has happened: a life in which nothing happens proves nothing.
 pub type Seen = BTreeMap<&'static str, u64>;
 
-/// A message on its way from a tablet; `receipt` says on which topic.
+/// A message on its way from a tablet; the branch is that of its topic.
 #[derive(Clone)]
 struct Mail {
     tablet: TabletName,
-    receipt: bool,
+    branch: Branch,
     bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Branch {
+    Request,
+    Receipt,
+    Review,
+    Admin,
 }
 
 #[derive(Default)]
@@ -55,6 +63,8 @@ pub struct World {
     /// Not acknowledged before the power failed: the broker brings it again.
     undelivered: Vec<Mail>,
     published: HashSet<(TabletName, Vec<u8>)>,
+    /// Alerts of cases for which there was no room.
+    without_room: HashSet<Vec<u8>>,
     /// What the tablets have heard under an id, by type, once and for ever.
     heard: BTreeMap<(RequestId, &'static str), Vec<u8>>,
     pub seen: Seen,
@@ -65,7 +75,7 @@ impl World {
         let mut dice = Dice::new(seed);
         let scripted = dice.one_in(4);
         let (queue_max, jobs_max) = (1 + dice.below(12), 1 + dice.below(4));
-        let config = Config { scripted, jobs_max, ..cases::config(queue_max) };
+        let config = Config { scripted, jobs_max, tablet_max: 1 + dice.below(8), ..cases::config(queue_max) };
         let consults = (0..20).map(|n| (cases::id(n), consult(&mut dice, n))).collect();
         let poison = (0..20).filter(|_| dice.one_in(6)).map(cases::id).collect();
         let fair = dice.one_in(2);
@@ -82,13 +92,17 @@ impl World {
             fair,
             undelivered: Vec::new(),
             published: HashSet::new(),
+            without_room: HashSet::new(),
             heard: BTreeMap::new(),
             seen: Seen::new(),
         }
     }
 
     pub fn something_happens(&mut self) {
-        match self.dice.below(24) {
+        match self.dice.below(27) {
+            24 => self.a_tablet_cancels(),
+            25 => self.a_doctor_reviews(),
+            26 => self.an_admin_orders(),
             0..=3 => self.a_tablet_consults(),
             4 => self.a_tablet_asks_again(),
             5 => self.a_tablet_confirms(),
@@ -118,7 +132,35 @@ impl World {
     fn a_tablet_asks_again(&mut self) {
         let bytes = json!({"v": 1, "type": "resend", "id": self.any_id()}).to_string().into_bytes();
         let tablet = cases::tablet(self.dice.pick(&TABLETS));
-        self.receive(Mail { tablet, receipt: false, bytes });
+        self.receive(Mail { tablet, branch: Branch::Request, bytes });
+    }
+
+    fn a_tablet_cancels(&mut self) {
+        let bytes = json!({"v": 1, "type": "cancel", "id": self.any_id()}).to_string().into_bytes();
+        let tablet = cases::tablet(self.dice.pick(&TABLETS));
+        self.receive(Mail { tablet, branch: Branch::Request, bytes });
+    }
+
+    fn a_doctor_reviews(&mut self) {
+        let verdict = self.dice.pick(&["accepted", "rejected"]);
+        let who = self.dice.pick(&["c-1", "c-2"]);
+        let review = json!({"v": 1, "type": "review", "id": self.any_id(), "clinician": who, "verdict": verdict});
+        let tablet = cases::tablet(self.dice.pick(&TABLETS));
+        self.receive(Mail { tablet, branch: Branch::Review, bytes: review.to_string().into_bytes() });
+    }
+
+    fn an_admin_orders(&mut self) {
+        let own = self.any_id();
+        let order = match self.dice.below(6) {
+            0 => json!({"do": "hold", "for_s": 1 + self.dice.below(60)}),
+            1..=2 => json!({"do": "resume"}),
+            3 => json!({"do": "list"}),
+            _ => json!({"do": "release", "case": self.any_id()}),
+        };
+        let mut message = json!({"v": 1, "type": "admin", "id": own});
+        message.as_object_mut().expect("an object").extend(order.as_object().expect("an object").clone());
+        let tablet = cases::tablet(self.dice.pick(&["admin", "admin", "clinic-1"]));
+        self.receive(Mail { tablet, branch: Branch::Admin, bytes: message.to_string().into_bytes() });
     }
 
     /// Somebody's receipt, for anything. Only this no tablet does: confirm an answer of its own that it has not got.
@@ -134,8 +176,9 @@ impl World {
 
     fn a_tablet_talks_rubbish(&mut self) {
         let bytes = self.dice.pick(&RUBBISH).as_bytes().to_vec();
-        let (tablet, receipt) = (cases::tablet(self.dice.pick(&TABLETS)), self.dice.one_in(3));
-        self.receive(Mail { tablet, receipt, bytes });
+        let branches = [Branch::Request, Branch::Request, Branch::Receipt, Branch::Review, Branch::Admin];
+        let (tablet, branch) = (cases::tablet(self.dice.pick(&TABLETS)), self.dice.pick(&branches));
+        self.receive(Mail { tablet, branch, bytes });
     }
 
     fn the_worker_speaks(&mut self) {
@@ -197,11 +240,32 @@ impl World {
 
     fn read(&mut self, mail: &Mail) -> Event {
         let (tablet, bytes) = (mail.tablet.clone(), mail.bytes.clone());
-        if mail.receipt {
-            return match parse_receipt(&bytes) {
-                Ok(receipt) => Event::Receipt { tablet, id: receipt.id, known: self.known(receipt.id) },
-                Err(refusal) => Event::Refused { tablet, refusal },
-            };
+        match mail.branch {
+            Branch::Request => {}
+            Branch::Receipt => {
+                return match parse_receipt(&bytes) {
+                    Ok(receipt) => Event::Receipt { tablet, id: receipt.id, known: self.known(receipt.id) },
+                    Err(refusal) => Event::Refused { tablet, refusal },
+                };
+            }
+            Branch::Review => {
+                return match parse_review(&bytes) {
+                    Ok(review) => {
+                        let known = self.known(review.id);
+                        let of = self.disk.row(review.id);
+                        let said = of.and_then(|row| row.reviews.iter().find(|(it, _)| *it == bytes));
+                        let said = said.map(|(_, said)| said.clone());
+                        Event::Review { tablet, review: Box::new(review), bytes, known, said }
+                    }
+                    Err(refusal) => Event::Refused { tablet, refusal },
+                };
+            }
+            Branch::Admin => {
+                return match parse_admin(&bytes) {
+                    Ok(admin) => Event::Admin { name: tablet, admin },
+                    Err(refusal) => Event::Refused { tablet, refusal },
+                };
+            }
         }
         match parse_request(&bytes) {
             Ok(Request::Consult(consult)) => {
@@ -209,6 +273,7 @@ impl World {
                 let known = self.known(consult.id);
                 Event::Consult { tablet, consult: Box::new(consult), bytes, digest, known }
             }
+            Ok(Request::Cancel(cancel)) => Event::Cancel { tablet, id: cancel.id, known: self.known(cancel.id) },
             Ok(Request::Resend(resend)) => Event::Resend { tablet, id: resend.id, known: self.known(resend.id) },
             Err(refusal) => Event::Refused { tablet, refusal },
         }
@@ -228,6 +293,9 @@ impl World {
         promises::of_a_state(&self.state, self.now);
         promises::of_a_plan(&before, &event, &records, &effects, &self.state, self.now);
         self.the_worker_hears(&event, &records, &effects);
+        if !records.iter().any(|record| matches!(record, Record::Accepted { .. })) {
+            self.without_room.extend(effects.iter().filter_map(alert));
+        }
         self.batch.records.extend(records);
         self.batch.effects.extend(effects);
     }
@@ -310,8 +378,14 @@ impl World {
     }
 
     fn publish(&mut self, tablet: &TabletName, message: Vec<u8>) {
-        if !self.published.insert((tablet.clone(), message.clone())) {
-            return; // the same bytes to the same tablet: judged once, and most of a life's time
+        let again = !self.published.insert((tablet.clone(), message.clone()));
+        // The same bytes to the same tablet: judged once, and most of a life's time. But an error may be a refusal first
+        // and an end, in the same words, later.
+        if again && !message.starts_with(br#"{"v":1,"type":"error""#) {
+            return;
+        }
+        if self.without_room.contains(&message) {
+            return self.count("alert without room"); // of a case that was not taken; another may have its id now
         }
         let reply = promises::of_a_message(&self.disk, &self.config, tablet, &message);
         let (kind, id) = match &reply {
@@ -322,7 +396,16 @@ impl World {
                 self.count(if answer.possible_causes.is_empty() { "no opinion" } else { "opinion" });
                 ("answer", answer.id)
             }
-            Reply::Error(error) => return self.count(promises::code(error.code)),
+            Reply::Error(error) => {
+                self.count(promises::code(error.code));
+                let end = |id: &RequestId| self.disk.row(*id).and_then(Row::answer) == Some(&message);
+                match error.id.filter(end) {
+                    Some(id) => ("answer", id),
+                    None => return,
+                }
+            }
+            Reply::Reviewed(_) => return self.count("reviewed"),
+            Reply::Report(_) => return self.count("report"),
             Reply::Progress(_) => return self.count("progress"),
         };
         self.count(kind);
@@ -428,7 +511,8 @@ impl World {
         let silent = |(id, _): &&(RequestId, Mail)| !self.heard.contains_key(&(*id, "accepted"));
         let repeats: Vec<Mail> = self.consults.iter().filter(silent).map(|(_, mail)| mail.clone()).collect();
         repeats.into_iter().for_each(|mail| self.receive(mail));
-        let waiting = self.consults.iter().filter(|(id, _)| self.disk.row(*id).is_none()).count();
+        let patient = |mail: &Mail| !wants_opinion(mail); // others may be refused for ever by a box without a model
+        let waiting = self.consults.iter().filter(|(id, mail)| patient(mail) && self.disk.row(*id).is_none()).count();
         let answered = |id| self.heard.contains_key(&(id, "answer"));
         let confirmed = self.disk.owed().filter(|row| answered(row.id)).map(|row| receipt(row.tablet.clone(), row.id));
         confirmed.collect::<Vec<_>>().into_iter().for_each(|mail| self.receive(mail));
@@ -449,7 +533,8 @@ impl World {
             assert!(!innocent || row.deaths < 2, "{} was found guilty of its neighbour's deaths", row.id);
             assert!(answered.contains(&row.id), "P3: {} is answered and its tablet does not know", row.id);
         }
-        assert_eq!(self.disk.rows().len(), self.consults.len(), "a consult was neither accepted nor refused for ever");
+        let served = |(id, mail): &(RequestId, Mail)| wants_opinion(mail) || self.disk.row(*id).is_some();
+        assert!(self.consults.iter().all(served), "a consult was neither accepted nor refused for ever");
     }
 }
 
@@ -457,11 +542,27 @@ fn consult(dice: &mut Dice, n: usize) -> Mail {
     let departments = [SERVED[0], SERVED[1], SERVED[2], "auto", "auto", "surgery"];
     let (case, lang, department) = (dice.below(CASES_COUNT), dice.pick(&["zh", "en"]), dice.pick(&departments));
     let (priority, deadline_s) = (dice.pick(&["routine", "routine", "urgent"]), dice.pick(&[5, 30, 180, 600, 3600]));
-    let bytes = cases::request(cases::id(n), case, lang, department, priority, deadline_s);
-    Mail { tablet: cases::tablet(dice.pick(&TABLETS)), receipt: false, bytes }
+    let mut bytes = cases::request(cases::id(n), case, lang, department, priority, deadline_s);
+    if dice.one_in(6) {
+        bytes.splice(1..1, WANTS_OPINION.bytes());
+    }
+    Mail { tablet: cases::tablet(dice.pick(&TABLETS)), branch: Branch::Request, bytes }
+}
+
+fn alert(effect: &Effect) -> Option<Vec<u8>> {
+    match effect {
+        Effect::Publish { message, .. } if message.starts_with(br#"{"v":1,"type":"alert""#) => Some(message.clone()),
+        _ => None,
+    }
+}
+
+const WANTS_OPINION: &str = r#""without_model":"error","#;
+
+fn wants_opinion(mail: &Mail) -> bool {
+    mail.bytes[1..].starts_with(WANTS_OPINION.as_bytes())
 }
 
 fn receipt(tablet: TabletName, id: RequestId) -> Mail {
     let bytes = json!({"v": 1, "type": "receipt", "id": id}).to_string().into_bytes();
-    Mail { tablet, receipt: true, bytes }
+    Mail { tablet, branch: Branch::Receipt, bytes }
 }

@@ -1,0 +1,250 @@
+//! Cancellation, reviews, the chain, orders of an admin, and ends without an opinion: the real binary and broker with the
+//! scripted engine.
+
+mod common;
+
+use common::*;
+use serde_json::{Value, json};
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
+
+/// A form takes two seconds.
+const SLOW: &str = "{ delay_ms_per_section = 400 }";
+
+fn cancel(request: &Value) -> Value {
+    json!({"v": 1, "type": "cancel", "id": request["id"]})
+}
+
+fn review(request: &Value, more: Value) -> Value {
+    let mut review = json!({"v": 1, "type": "review", "id": request["id"], "clinician": "c-0417"});
+    review.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    review
+}
+
+fn says(tablet: &Tablet, branch: &str, message: &Value) {
+    tablet.send_to(branch, message.to_string().as_bytes());
+}
+
+fn verify(clinic: &Clinic) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_consultd"));
+    command.args(["verify", "--config"]).arg(&clinic.settings).output().expect("runs")
+}
+
+#[test]
+fn a_cancelled_case_ends_once_and_the_next_is_served() {
+    let clinic = Clinic::scripted(SLOW, "");
+    let tablet = clinic.ready();
+    let (running, waiting, answered) = (consult("咳嗽"), consult("头晕"), consult("腹泻"));
+    for request in [&running, &waiting, &answered] {
+        tablet.ask(request);
+        tablet.expect("accepted", request);
+    }
+    for request in [&waiting, &running] {
+        tablet.ask(&cancel(request));
+        let end = tablet.expect("error", request);
+        assert_valid(&end);
+        assert_eq!((&end["code"], &end["final"]), (&json!("cancelled"), &json!(true)));
+        tablet.ask(&json!({"v": 1, "type": "resend", "id": request["id"]}));
+        assert_eq!(tablet.expect("error", request), end, "it stays cancelled");
+        says(&tablet, "review", &review(request, json!({"verdict": "accepted"})));
+        assert_eq!(tablet.expect("error", request)["code"], "unknown_id", "there is no answer to review");
+        tablet.receipt(request);
+    }
+    let answer = tablet.expect("answer", &answered);
+    assert_eq!(answer["provenance"]["degraded"], json!(["scripted_engine"]));
+    // Too late: the answer stands. And another tablet's case is none of its business.
+    tablet.ask(&cancel(&answered));
+    assert_eq!(tablet.expect("answer", &answered), answer);
+    let thief = Tablet::new(&clinic, "thief");
+    thief.ask(&cancel(&answered));
+    assert_eq!(thief.expect("error", &answered)["code"], "unknown_id");
+}
+
+#[test]
+fn a_doctors_review_is_kept_said_again_and_sealed_across_a_restart() {
+    let mut clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let request = case("angina.zh");
+    let edited = json!({"verdict": "edited", "patient_text": "请马上去县医院。", "final":
+        {"possible_causes": ["心绞痛：活动后胸闷"], "cannot_exclude": ["急性心肌梗死：出汗；做心电图"]}});
+    let early = review(&request, json!({"verdict": "accepted"}));
+    says(&tablet, "review", &early);
+    assert_eq!(tablet.expect("error", &request)["code"], "unknown_id", "there is nothing to review yet");
+
+    tablet.ask(&request);
+    let answer = tablet.expect("answer", &request);
+    assert_valid(&answer);
+    assert_eq!((&answer["audit"]["seq"], &answer["patient_text"]), (&json!(1), &Value::Null));
+    let first = review(&request, json!({"verdict": "rejected", "reason": "先不用"}));
+    let second = review(&request, edited);
+    says(&tablet, "review", &first);
+    let said = [tablet.expect("reviewed", &request), {
+        says(&tablet, "review", &second);
+        tablet.expect("reviewed", &request)
+    }];
+    said.iter().for_each(assert_valid);
+    assert_eq!((&said[0]["number"], &said[0]["patient_text"]), (&json!(1), &Value::Null));
+    assert_eq!((&said[1]["number"], &said[1]["patient_text"]), (&json!(2), &json!("请马上去县医院。")));
+    assert_eq!(said[1]["audit"]["prev_hash"], said[0]["audit"]["hash"]);
+    says(&Tablet::new(&clinic, "thief"), "review", &second);
+
+    clinic.kill_daemon();
+    clinic.start();
+    says(&tablet, "review", &first);
+    assert_eq!(tablet.expect("reviewed", &request), said[0], "the same bytes again bring the same again");
+    let wrong = review(&request, json!({"verdict": "edited"}));
+    says(&tablet, "review", &wrong);
+    let error = tablet.expect("error", &request);
+    assert_eq!((&error["code"], &error["pointer"]), (&json!("bad_field"), &json!("/final")));
+
+    let good = verify(&clinic); // beside the running daemon
+    let text = String::from_utf8(good.stdout).expect("text");
+    assert!(good.status.success() && text.contains("3 links, all good"), "{text}");
+    assert!(text.contains(said[1]["audit"]["hash"].as_str().expect("a hash")), "{text}");
+}
+
+#[test]
+fn whoever_changes_the_store_is_found_out() {
+    let harms = [
+        (
+            "UPDATE message SET body = CAST(replace(CAST(body AS TEXT), 'green', 'black') AS BLOB)
+             WHERE seq = 2 AND id = (SELECT id FROM chain WHERE seq = 2)",
+            "link 2",
+        ),
+        ("UPDATE review SET body = CAST(replace(CAST(body AS TEXT), 'accepted', 'rejected') AS BLOB)", "link 4"),
+        ("DELETE FROM chain WHERE seq = 2", "link 3"),
+        ("UPDATE chain SET body = zeroblob(32) WHERE seq = 1", "link 1"),
+        ("UPDATE chain SET id = (SELECT id FROM consult WHERE seq = 1) WHERE seq = 2", "link 2"),
+    ];
+    for (harm, place) in harms {
+        let mut clinic = Clinic::scripted("{}", "");
+        let tablet = clinic.ready();
+        let mut request = Value::Null;
+        for complaint in ["咳嗽", "头晕", "腹泻"] {
+            request = consult(complaint);
+            tablet.ask(&request);
+            tablet.expect("answer", &request);
+        }
+        says(&tablet, "review", &review(&request, json!({"verdict": "accepted"})));
+        tablet.expect("reviewed", &request);
+        clinic.kill_daemon();
+        assert!(verify(&clinic).status.success());
+        let store = rusqlite::Connection::open(clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
+        assert!(store.execute(harm, []).expect("changes it") > 0, "{harm}");
+        drop(store);
+        let found = verify(&clinic);
+        let text = String::from_utf8(found.stdout).expect("text");
+        assert_eq!(found.status.code(), Some(1), "{harm}: {text}");
+        assert!(text.contains("BROKEN") && text.contains(place), "{harm}: {text}");
+    }
+}
+
+#[test]
+fn an_admin_lists_holds_and_releases_and_nobody_else_does() {
+    let clinic = Clinic::scripted_for("{ crash_on = \"毒药\" }", "county");
+    let (tablet, admin) = (clinic.ready(), Tablet::new(&clinic, "county"));
+    let order = |what: Value| {
+        let mut message = json!({"v": 1, "type": "admin", "id": uuid::Uuid::new_v4()});
+        message.as_object_mut().expect("an object").extend(what.as_object().expect("an object").clone());
+        message
+    };
+    let list = order(json!({"do": "list"}));
+    says(&tablet, "admin", &list);
+    assert_eq!(tablet.expect("error", &list)["code"], "not_allowed");
+
+    let hold = order(json!({"do": "hold", "for_s": 3600}));
+    says(&admin, "admin", &hold);
+    let report = admin.expect("report", &hold);
+    assert_valid(&report);
+    assert_eq!(report["held_s"], 3600);
+    assert_valid(&clinic.wait_for_status("updating"));
+    let request = case("angina.zh");
+    tablet.ask(&request);
+    assert_eq!(tablet.expect("alert", &request)["triage"], "red", "danger is said even while the box takes nothing");
+    let refusal = tablet.expect("error", &request);
+    assert_valid(&refusal);
+    assert_eq!((&refusal["code"], &refusal["final"]), (&json!("updating"), &json!(false)));
+    says(&admin, "admin", &order(json!({"do": "resume"})));
+    clinic.wait_for_status("degraded");
+    tablet.ask(&request);
+    tablet.expect("answer", &request);
+
+    // Poison is kept from the engine, whatever its id, until it is released.
+    let poison = consult("毒药");
+    tablet.ask(&poison);
+    assert!(degraded(&tablet.expect("answer", &poison)).contains(&"engine_crashed"));
+    let innocent = consult("咳嗽");
+    tablet.ask(&innocent);
+    assert_eq!(degraded(&tablet.expect("answer", &innocent)), ["scripted_engine"], "the next one is served");
+    let mut again = poison.clone();
+    again["id"] = json!(uuid::Uuid::new_v4());
+    again["without_model"] = json!("error");
+    let worker = clinic.worker_pid();
+    tablet.ask(&again);
+    let end = tablet.expect("error", &again);
+    assert_eq!((&end["code"], &end["final"]), (&json!("quarantined"), &json!(true)));
+    assert_eq!(clinic.worker_pid(), worker, "the engine has not seen it");
+    let listed = order(json!({"do": "list"}));
+    says(&admin, "admin", &listed);
+    assert_eq!(admin.expect("report", &listed)["quarantined_cases"], json!([poison["id"]]));
+    let release = order(json!({"do": "release", "case": poison["id"]}));
+    says(&admin, "admin", &release);
+    assert_eq!(admin.expect("report", &release)["quarantined"], 0);
+    let gone = order(json!({"do": "release", "case": poison["id"]}));
+    says(&admin, "admin", &gone);
+    assert_eq!(admin.expect("error", &gone)["code"], "unknown_id");
+}
+
+#[test]
+fn who_wants_nothing_without_the_model_gets_the_reason() {
+    let clinic = Clinic::scripted("{ hang_on = \"停住\" }", "");
+    let tablet = clinic.ready();
+    clinic.wait_for_status("degraded");
+    let wants = |mut request: Value, deadline_s: u32, department: &str| {
+        request["without_model"] = json!("error");
+        request["deadline_s"] = json!(deadline_s);
+        request["department"] = json!(department);
+        request
+    };
+    let served = wants(consult("咳嗽"), 60, "internal");
+    let first = (0..50).find_map(|_| {
+        tablet.ask(&served);
+        let end =
+            tablet.wait(PATIENCE, |m| m["id"] == served["id"] && (m["type"] == "answer" || m["type"] == "error"))?;
+        (end["code"] != "model_loading").then_some(end).or_else(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            None
+        })
+    });
+    assert_eq!(first.expect("an end")["type"], "answer");
+    let nobodys = wants(consult("皮疹"), 60, "dermatology");
+    tablet.ask(&nobodys);
+    assert_eq!(tablet.expect("error", &nobodys)["code"], "unknown_department");
+    let late = wants(consult("停住"), 5, "internal");
+    tablet.ask(&late);
+    let end = tablet.expect("error", &late);
+    assert_valid(&end);
+    assert_eq!((&end["code"], &end["final"]), (&json!("deadline"), &json!(true)));
+}
+
+#[test]
+fn a_tablet_that_floods_is_told_so_and_waits_behind_the_others() {
+    let clinic = Clinic::scripted(SLOW, "[queue]\nqueue_max = 32\ntablet_max = 6\n");
+    let (noisy, quiet) = (clinic.ready(), Tablet::new(&clinic, "quiet"));
+    let load = Tablet::listen(&clinic, "watcher", "consult/1/box/load");
+    let flood: Vec<Value> = (0..8).map(|n| consult(&format!("咳嗽{n}"))).collect();
+    flood.iter().for_each(|request| noisy.ask(request));
+    for request in &flood[6..] {
+        assert_eq!(noisy.expect("error", request)["code"], "busy");
+    }
+    let one = consult("头晕");
+    quiet.ask(&one);
+    assert_eq!(quiet.expect("accepted", &one)["queue"], 4, "behind the flood's first four, before its last two");
+    let seen = load.wait(PATIENCE, |m| m["queue"] == 7).expect("a load");
+    assert_valid(&seen);
+    quiet.expect("answer", &one);
+    let late = noisy.wait(PATIENCE, |m| m["type"] == "answer" && m["id"] == flood[5]["id"]);
+    assert!(late.is_some(), "it is answered all the same");
+}
