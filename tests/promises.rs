@@ -6,6 +6,7 @@ mod common;
 use common::*;
 use serde_json::{Value, json};
 use std::{
+    io::Write,
     process::{Command, Output},
     time::Duration,
 };
@@ -247,4 +248,53 @@ fn a_tablet_that_floods_is_told_so_and_waits_behind_the_others() {
     quiet.expect("answer", &one);
     let late = noisy.wait(PATIENCE, |m| m["type"] == "answer" && m["id"] == flood[5]["id"]);
     assert!(late.is_some(), "it is answered all the same");
+}
+
+#[test]
+fn a_full_disk_takes_no_new_case_and_loses_none_that_was_accepted() {
+    let script = "{ delay_ms_per_section = 100 }";
+    let Some(clinic) = Clinic::scripted_on_a_disk_of("48m", script) else {
+        return println!("no mounts of its own here: not tried");
+    };
+    let tablet = clinic.ready();
+    let filler = clinic.state_inside().join("filler");
+    let mut file = std::fs::File::create(&filler).expect("a file beside the store");
+    for piece in [1 << 20, 1 << 12, 1] {
+        while file.write_all(&vec![1; piece]).is_ok() {}
+    }
+    let mut accepted = Vec::new();
+    let refused = (0..100).find_map(|n| {
+        let mut request = case("angina.zh");
+        request["case"]["history"] = json!("长".repeat(3000 + n));
+        tablet.ask(&request);
+        assert_eq!(tablet.expect("alert", &request)["triage"], "red", "said in any case");
+        let end =
+            tablet.wait(PATIENCE, |m| m["id"] == request["id"] && (m["type"] == "answer" || m["type"] == "error"))?;
+        accepted.push(request);
+        (end["type"] == "error").then_some(end)
+    });
+    let refusal = refused.expect("the disk is full");
+    assert_valid(&refusal);
+    assert_eq!((&refusal["code"], &refusal["final"]), (&json!("storage_full"), &json!(false)), "{}", clinic.log_text());
+    let refused = accepted.pop().expect("the refused one");
+    let status = Tablet::listen(&clinic, "watcher", "consult/1/box/status");
+    assert!(status.wait(PATIENCE, |m| m["reasons"].to_string().contains("storage_full")).is_some());
+    for request in &accepted {
+        tablet.ask(&json!({"v": 1, "type": "resend", "id": request["id"]}));
+        tablet.expect("answer", request);
+    }
+    std::fs::remove_file(&filler).expect("makes room");
+    drop(file);
+    let began = std::time::Instant::now();
+    let end = loop {
+        tablet.ask(&refused);
+        let end =
+            tablet.wait(PATIENCE, |m| m["id"] == refused["id"] && (m["type"] == "answer" || m["type"] == "error"));
+        match end {
+            Some(end) if end["type"] == "answer" => break end,
+            _ => assert!(began.elapsed() < PATIENCE, "there is room again; the log:\n{}", clinic.log_text()),
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    };
+    assert_valid(&end);
 }

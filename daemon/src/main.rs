@@ -5,6 +5,7 @@ mod broker;
 mod info;
 mod key;
 mod plan;
+mod reserve;
 mod run;
 mod settings;
 mod shelf;

@@ -11,6 +11,7 @@
 use crate::{
     broker::{Ack, Link},
     info,
+    reserve::Reserve,
     store::{Store, StoreError},
     worker::News,
 };
@@ -58,6 +59,7 @@ fn now(began: Instant) -> Now {
 pub struct Loop {
     state: State,
     store: Store,
+    reserve: Reserve,
     link: Link,
     orders: Sender<Order>,
     began: Instant,
@@ -86,6 +88,7 @@ impl Loop {
     pub fn begin(
         config: Config,
         store: Store,
+        reserve: Reserve,
         link: Link,
         orders: Sender<Order>,
         boot: String,
@@ -104,6 +107,7 @@ impl Loop {
         Ok(Self {
             state,
             store,
+            reserve,
             link,
             orders,
             began,
@@ -153,18 +157,22 @@ impl Loop {
             Input::Machine(machine) => {
                 batch.of_the_box = true;
                 self.info.machine = machine;
-                None
+                Some(Event::Storage { full: !self.reserve.is_there() })
             }
             Input::Tick => Some(Event::Tick),
             Input::Stop => None,
         };
         if let Some(event) = event {
-            let Plan { records, effects } = step(&mut self.state, event, now(self.began));
-            records.iter().for_each(log_record);
-            batch.records.extend(records);
-            batch.effects.extend(effects);
+            self.decide(event, batch);
         }
         Ok(())
+    }
+
+    fn decide(&mut self, event: Event, batch: &mut Batch) {
+        let Plan { records, effects } = step(&mut self.state, event, now(self.began));
+        records.iter().for_each(log_record);
+        batch.records.extend(records);
+        batch.effects.extend(effects);
     }
 
     /// What the box says of its engine, and no longer than there is that engine.
@@ -236,13 +244,27 @@ impl Loop {
 
     /// First the records, then the sync, then the acts.
     fn finish(&mut self, batch: Batch) -> Result<(), StoreError> {
-        self.store.commit(&batch.records)?;
+        let mut spent = false;
+        if let Err(fault) = self.store.commit(&batch.records) {
+            if !fault.is_disk_full() || !self.reserve.spend() {
+                return Err(fault);
+            }
+            // Nothing of the failed transaction is on the disk. There is room for it now, and for the ends of what is open.
+            tracing::error!("the disk is full: its reserve is spent, and new cases are refused");
+            self.store.commit(&batch.records)?;
+            spent = true;
+        }
         batch.acks.iter().for_each(|ack| self.link.acknowledge(ack));
         batch.effects.into_iter().try_for_each(|effect| self.perform(effect))?;
         if batch.of_the_box {
             self.tell_info();
         }
         self.tell_load();
+        if spent {
+            let mut more = Batch::default();
+            self.decide(Event::Storage { full: true }, &mut more);
+            return self.finish(more);
+        }
         Ok(())
     }
 
@@ -329,6 +351,7 @@ impl Loop {
             reasons: reason
                 .into_iter()
                 .chain(self.adapter_refused.then_some(StatusReason::AdapterRefused))
+                .chain(self.state.storage_full.then_some(StatusReason::StorageFull))
                 .chain(reduced.then_some(StatusReason::EngineReduced))
                 .collect(),
             ambition: Some(self.ambition),

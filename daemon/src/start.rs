@@ -2,6 +2,7 @@
 
 use crate::{
     Exit, broker, key,
+    reserve::Reserve,
     run::{Input, Loop},
     settings::{self, EngineSettings, Settings},
     shelf::{self, Shelf},
@@ -69,6 +70,8 @@ pub fn check(config: &Path) -> Exit {
 fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::open(&settings.state_dir)?;
     let seal = key::seal(&settings.state_dir)?;
+    let reserve = Reserve::beside(&settings.state_dir);
+    reserve.restock(); // before the first case, and again whenever there is room
     RuleSet::builtin(); // compiled now, not while the first patient waits
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,13 +87,14 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
         broker::connect(&settings.broker_socket, &settings.name, boot.clone(), inbox_tx.clone())
     };
     let adapter_refused = !shelf.faults.is_empty();
-    let mut service = Loop::begin(config(&settings, &shelf, seal), store, link, orders, boot, adapter_refused)?;
+    let mut service =
+        Loop::begin(config(&settings, &shelf, seal), store, reserve.clone(), link, orders, boot, adapter_refused)?;
 
     runtime.spawn(kept);
     let silence = Duration::from_secs(settings.silence_s_max);
     runtime.spawn(worker::supervise(open_order(&settings, shelf), orders_rx, inbox_tx.clone(), silence));
     runtime.spawn(tick(inbox_tx.clone()));
-    runtime.spawn(look(inbox_tx.clone()));
+    runtime.spawn(look(inbox_tx.clone(), reserve));
     runtime.spawn(wait_for_stop(inbox_tx));
     let end = service.run(inbox);
     service.stop(&runtime);
@@ -154,12 +158,17 @@ async fn tick(inbox: Sender<Input>) {
 }
 
 /// On a thread of its own each time: a sensor's driver may take its time, or hang, and then nothing else must wait.
-async fn look(inbox: Sender<Input>) {
+async fn look(inbox: Sender<Input>, reserve: Reserve) {
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         interval.tick().await;
-        let Ok(machine) = tokio::task::spawn_blocking(|| vital::look(Path::new("/"))).await else { return };
+        let reserve = reserve.clone();
+        let look = move || {
+            reserve.restock();
+            vital::look(Path::new("/"))
+        };
+        let Ok(machine) = tokio::task::spawn_blocking(look).await else { return };
         if inbox.send(Input::Machine(machine)).await.is_err() {
             return;
         }

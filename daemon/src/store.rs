@@ -94,6 +94,13 @@ pub enum StoreError {
     Sql { doing: &'static str, source: rusqlite::Error },
 }
 
+impl StoreError {
+    pub fn is_disk_full(&self) -> bool {
+        let Self::Sql { source, .. } = self else { return false };
+        source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+}
+
 fn sql(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     move |source| StoreError::Sql { doing, source }
 }
@@ -335,6 +342,7 @@ fn write(t: &Transaction, record: &Record) -> rusqlite::Result<()> {
         Record::Engine(_)
         | Record::ChainEnd(_)
         | Record::Held { .. }
+        | Record::Storage { .. }
         | Record::Section { .. }
         | Record::Interrupted { .. }
         | Record::Cancelled { .. }

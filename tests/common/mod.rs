@@ -45,6 +45,8 @@ impl Drop for Running {
     }
 }
 
+const APART: [&str; 3] = ["--user", "--map-root-user", "--mount"];
+
 /// A clinic's box: a folder, a broker, a daemon.
 pub struct Clinic {
     pub folder: TempDir,
@@ -58,6 +60,33 @@ impl Clinic {
     pub fn scripted(script: &str, more: &str) -> Self {
         let adapters = demo_adapters();
         Self::open(&format!("[engine]\nkind = \"scripted\"\nscript = {script}\nsilence_s_max = 5\n{adapters}\n{more}"))
+    }
+
+    /// Its state on a small disk of its own, which goes with it. None where this machine gives no user its own mounts.
+    pub fn scripted_on_a_disk_of(size: &str, script: &str) -> Option<Self> {
+        let mounts = "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\"";
+        let tried = |folder: &Path| {
+            Command::new("unshare").args(APART).args(["sh", "-c", mounts, "sh", size]).arg(folder).output()
+        };
+        let mut clinic = Self::scripted(script, "");
+        clinic.kill_daemon();
+        let state = clinic.folder.path().join("state");
+        fs::create_dir_all(&state).expect("a folder to mount on");
+        if !tried(&state).is_ok_and(|tried| tried.status.success()) {
+            return None;
+        }
+        let log = fs::OpenOptions::new().append(true).open(clinic.log()).expect("the log file");
+        let mut command = Command::new("unshare");
+        let run = format!("{mounts} && exec \"$3\" run --config \"$4\"");
+        command.args(APART).args(["sh", "-c", &run, "sh", size]).arg(&state).arg(env!("CARGO_BIN_EXE_consultd"));
+        clinic.daemon = Some(Running::start(command.arg(&clinic.settings).stderr(log).stdin(Stdio::null())));
+        Some(clinic)
+    }
+
+    /// The daemon's own view of its folder.
+    pub fn state_inside(&self) -> PathBuf {
+        let state = self.folder.path().join("state");
+        Path::new(&format!("/proc/{}/root", self.daemon_pid())).join(state.strip_prefix("/").expect("from the root"))
     }
 
     /// The same, with somebody who may give orders.

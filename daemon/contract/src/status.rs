@@ -68,4 +68,6 @@ pub enum StatusReason {
     ScriptedEngine,
     /// An adapter of the settings was left out; its department is answered from the rules.
     AdapterRefused,
+    /// The disk is full but for a reserve: what was accepted is answered, new cases are refused with `storage_full`.
+    StorageFull,
 }

@@ -64,6 +64,8 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
             }
             _ => released(state, job),
         },
+        Event::Storage { full } if full == state.storage_full => Plan::default(),
+        Event::Storage { full } => Plan::default().record(Record::Storage { full }).effect(Effect::Status),
         Event::Connected => Plan::default().record(Record::AllDue).effect(Effect::Status),
         Event::Tick => Plan::default(), // what time has made due is found by `next`
     }

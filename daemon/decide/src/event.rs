@@ -70,6 +70,10 @@ pub enum Event {
     FillFailed {
         job: RequestId,
     },
+    /// The disk has no room for new cases, or has it again.
+    Storage {
+        full: bool,
+    },
     /// The broker is there (again): what is owed may be sent at once.
     Connected,
     Tick,

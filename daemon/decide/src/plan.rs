@@ -93,6 +93,9 @@ pub enum Record {
     Held {
         until_ms: Option<u64>,
     },
+    Storage {
+        full: bool,
+    },
     Section {
         id: RequestId,
         section: Section,
@@ -134,9 +137,12 @@ impl Record {
             | Self::Cancelled { id }
             | Self::Released { id }
             | Self::Sent { id } => *id == wanted,
-            Self::Engine(_) | Self::ChainEnd(_) | Self::Held { .. } | Self::QuarantineEnded { .. } | Self::AllDue => {
-                false
-            }
+            Self::Engine(_)
+            | Self::ChainEnd(_)
+            | Self::Held { .. }
+            | Self::Storage { .. }
+            | Self::QuarantineEnded { .. }
+            | Self::AllDue => false,
         }
     }
 
@@ -153,6 +159,7 @@ impl Record {
             Self::Engine(_)
             | Self::ChainEnd(_)
             | Self::Held { .. }
+            | Self::Storage { .. }
             | Self::Section { .. }
             | Self::Interrupted { .. }
             | Self::Cancelled { .. }

@@ -11,6 +11,9 @@ use contract::{
     request::{Consult, WithoutModel},
 };
 
+/// Somebody has to make room, or retention does.
+const FULL_MS: u64 = 300_000;
+
 /// A worker loads its model in a few seconds from a warm disk, in some ten from a cold one.
 const LOADING_MS: u64 = 10_000;
 
@@ -20,6 +23,8 @@ pub(crate) fn no_room(state: &State, tablet: &TabletName, consult: &Consult, now
     let full = state.jobs.len() >= config.queue_max || queue::open_of(state, tablet) >= config.tablet_max;
     let (code, retry_ms) = if let Some(until_ms) = state.held_until_ms {
         (ErrorCode::Updating, Some(until_ms.saturating_sub(now.mono_ms)))
+    } else if state.storage_full {
+        (ErrorCode::StorageFull, Some(FULL_MS))
     } else if full {
         (ErrorCode::Busy, Some(queue::until_a_place_ms(state)))
     } else {

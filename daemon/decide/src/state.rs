@@ -76,6 +76,8 @@ pub struct State {
     pub fill_ms: Option<u64>,
     /// Until then new cases are refused, because an admin said so.
     pub held_until_ms: Option<u64>,
+    /// New cases are refused, because the disk has room for what is open only.
+    pub storage_full: bool,
     /// Contents of cases that killed the engine, each with the id under which it did.
     pub quarantine: BTreeMap<Digest, Quarantine>,
     pub chain: Chain,
@@ -166,6 +168,7 @@ impl State {
             leaving: BTreeSet::new(),
             fill_ms: None,
             held_until_ms: None,
+            storage_full: false,
             quarantine: BTreeMap::new(),
             chain: Chain::default(),
             arrivals: 0,
@@ -216,6 +219,7 @@ impl State {
             Record::QuarantineEnded { case } => {
                 self.quarantine.remove(case);
             }
+            Record::Storage { full } => self.storage_full = *full,
             Record::Held { until_ms } => self.held_until_ms = *until_ms,
             Record::Received { id } => {
                 self.owed.remove(id);

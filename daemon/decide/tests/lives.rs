@@ -47,7 +47,7 @@ fn every_life_keeps_every_promise() {
 }
 
 /// Without these the lives would have been quiet, and their promises easy to keep.
-const MUST_HAVE_BEEN_SEEN: [&str; 42] = [
+const MUST_HAVE_BEEN_SEEN: [&str; 43] = [
     "accepted",
     "alert",
     "progress",
@@ -83,6 +83,7 @@ const MUST_HAVE_BEEN_SEEN: [&str; 42] = [
     "report",
     "not allowed",
     "updating",
+    "storage full",
     "model loading",
     "no opinion in place of one",
     "alert without room",

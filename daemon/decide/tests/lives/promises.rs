@@ -354,6 +354,7 @@ pub fn code(code: ErrorCode) -> &'static str {
         ErrorCode::Cancelled => "cancelled",
         ErrorCode::Updating => "updating",
         ErrorCode::ModelLoading => "model loading",
+        ErrorCode::StorageFull => "storage full",
         ErrorCode::NotAllowed => "not allowed",
         ErrorCode::Quarantined | ErrorCode::Deadline | ErrorCode::Internal => "no opinion in place of one",
         _ => "refused",

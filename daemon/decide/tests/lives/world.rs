@@ -109,6 +109,10 @@ impl World {
             6 => self.a_tablet_talks_rubbish(),
             7..=17 => self.the_worker_speaks(),
             18..=19 => self.the_engine_changes(),
+            20 if self.dice.one_in(4) => {
+                let full = self.dice.one_in(2);
+                self.decide(Event::Storage { full });
+            }
             20 => self.decide(Event::Connected),
             _ => self.time_passes(),
         }
@@ -467,6 +471,7 @@ impl World {
     /// The broker is there, tablets repeat and confirm, the worker works, is unfit, or hangs: it must drain.
     pub fn becomes_kind(&mut self) {
         self.decide(Event::Connected);
+        self.decide(Event::Storage { full: false });
         let (end, engine, hangs) = self.dice.pick(&[
             ("ends with a worker", EngineState::Ready, false),
             ("ends unfit", EngineState::Unfit, false),

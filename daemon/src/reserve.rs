@@ -1,0 +1,83 @@
+//! Room on the disk for the worst moment: a file that is given up when the disk is full, so that the box can still finish
+//! what it has accepted and say `storage_full` to the rest.
+//!
+//! ```text
+//! there ──disk full: spend──▶ gone ──room for it, and as much again: restock──▶ there
+//! ```
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// An end is some 10 KiB, a page or two of index, and a frame in the write-ahead log for each: 10,000 open cases, the most
+/// that settings allow, would want a little more, and 32, the default, a fiftieth of it.
+const BYTES: u64 = 16 << 20;
+
+#[derive(Clone)]
+pub struct Reserve {
+    path: PathBuf,
+}
+
+impl Reserve {
+    pub fn beside(state_dir: &Path) -> Self {
+        Self { path: state_dir.join("reserve") }
+    }
+
+    pub fn is_there(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|file| file.len() == BYTES)
+    }
+
+    /// Makes it, where there is room for it and as much again. Takes as long as the disk does: not for the loop.
+    pub fn restock(&self) {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let free = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        if self.is_there() || free <= 2 * BYTES {
+            return;
+        }
+        if let Err(fault) = self.make() {
+            tracing::warn!(%fault, "cannot keep a reserve on the disk");
+            let _ = fs::remove_file(&self.path); // half of it is none
+        }
+    }
+
+    /// False when it was not there.
+    pub fn spend(&self) -> bool {
+        fs::remove_file(&self.path).is_ok()
+    }
+
+    /// Written and not only claimed: a file system may promise more than it has. Of its full length only at the end, so
+    /// that half of it is never taken for all.
+    fn make(&self) -> io::Result<()> {
+        let mut file = File::create(&self.path)?;
+        let piece = [0x5a; 1 << 16];
+        (0..BYTES / piece.len() as u64).try_for_each(|_| file.write_all(&piece))?;
+        file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_made_spent_once_and_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let reserve = Reserve::beside(folder.path());
+        assert!(!reserve.spend(), "there is none yet");
+        for _ in 0..2 {
+            assert!(!reserve.is_there());
+            reserve.restock();
+            reserve.restock();
+            assert!(reserve.is_there() && reserve.spend() && !reserve.spend());
+        }
+        File::create(folder.path().join("reserve")).expect("cut short");
+        assert!(!reserve.is_there());
+        reserve.restock();
+        assert!(reserve.is_there(), "a short one is made whole");
+        let nowhere = Reserve::beside(Path::new("/nowhere"));
+        nowhere.restock();
+        assert!(!nowhere.is_there());
+    }
+}
