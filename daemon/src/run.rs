@@ -19,7 +19,8 @@ use contract::{
     ids::RequestId,
     info::{BoxInfo, MachineInfo},
     load::{BoxLoad, TemperatureClass},
-    request::{Refusal, Request, parse_admin, parse_receipt, parse_request, parse_review},
+    mask,
+    request::{Consult, Refusal, Request, parse_admin, parse_receipt, parse_request, parse_review},
     status::{Ambition, BoxState, BoxStatus, StatusReason},
     topic::{self, Inbound},
     words::{LoadType, StatusType, V1},
@@ -194,12 +195,16 @@ impl Loop {
         let bytes = ack.payload();
         Ok(match topic::inbound(ack.topic()) {
             Some(Inbound::Request(tablet)) => Some(match parse_request(bytes) {
-                Ok(Request::Consult(consult)) => Event::Consult {
-                    tablet,
-                    known: self.known(consult.id, batch)?,
-                    consult: Box::new(consult),
-                    bytes: bytes.to_vec(),
-                    digest: Sha256::digest(bytes).into(),
+                Ok(Request::Consult(consult)) => match masked(consult, bytes) {
+                    Ok((consult, kept)) => Event::Consult {
+                        tablet,
+                        known: self.known(consult.id, batch)?,
+                        consult: Box::new(consult),
+                        bytes: kept,
+                        // Of what was sent: the same bytes again are the same request.
+                        digest: Sha256::digest(bytes).into(),
+                    },
+                    Err(refusal) => refused(tablet, refusal),
                 },
                 Ok(Request::Cancel(cancel)) => {
                     Event::Cancel { tablet, id: cancel.id, known: self.known(cancel.id, batch)? }
@@ -370,6 +375,19 @@ impl Loop {
         self.link.disconnect();
         // The link writes in its own time; a moment is enough for a status, and nothing is lost without it.
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(200)).await });
+    }
+}
+
+/// The request without what identifies somebody: nothing else of it is ever stored, shown to the model or sent on.
+fn masked(consult: Consult, bytes: &[u8]) -> Result<(Consult, Vec<u8>), Refusal> {
+    let (kept, places) = mask::bytes(bytes);
+    if places == 0 {
+        return Ok((consult, kept.into_owned()));
+    }
+    tracing::info!(id = %consult.id, places, "masked what identifies somebody");
+    match parse_request(&kept)? {
+        Request::Consult(consult) => Ok((consult, kept.into_owned())),
+        Request::Cancel(_) | Request::Resend(_) => unreachable!("the type of a message is not masked"),
     }
 }
 

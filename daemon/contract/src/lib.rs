@@ -24,6 +24,7 @@ pub mod info;
 pub mod limits;
 pub mod load;
 pub mod manifest;
+pub mod mask;
 pub mod reply;
 pub mod request;
 pub mod review;
