@@ -328,3 +328,23 @@ fn what_identifies_a_patient_is_on_no_disk_and_the_same_bytes_are_still_the_same
     }
     assert!(stored, "the request itself is looked for in the right place");
 }
+
+#[test]
+fn a_damaged_store_is_kept_aside_said_in_the_status_and_the_next_case_is_served() {
+    let mut clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let before = consult("咳嗽");
+    tablet.ask(&before);
+    tablet.expect("answer", &before);
+    clinic.kill_daemon();
+    let file = clinic.folder.path().join("state/consultd.sqlite");
+    let damaged = std::fs::File::options().write(true).open(&file).expect("opens");
+    damaged.set_len(1000).expect("cuts it");
+    clinic.start();
+    let status = Tablet::listen(&clinic, "watcher", "consult/1/box/status");
+    assert!(status.wait(PATIENCE, |m| m["reasons"].to_string().contains("store_replaced")).is_some());
+    let after = consult("头晕");
+    tablet.ask(&after);
+    tablet.expect("answer", &after);
+    assert!(verify(&clinic).status.success());
+}

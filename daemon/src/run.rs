@@ -65,13 +65,19 @@ pub struct Loop {
     orders: Sender<Order>,
     began: Instant,
     connection: u32,
-    /// An adapter was left out, by the shelf or by the worker; the status says so.
-    adapter_refused: bool,
+    troubles: Troubles,
     ambition: Ambition,
     info: BoxInfo,
     /// What everybody has heard of `info`, since the last connection.
     told: Option<BoxInfo>,
     told_load: (Option<BoxLoad>, Instant),
+}
+
+/// What the status says of, besides the engine.
+pub struct Troubles {
+    /// An adapter was left out, by the shelf or by the worker.
+    pub adapter_refused: bool,
+    pub store_replaced: bool,
 }
 
 /// What a batch of inputs has come to.
@@ -93,7 +99,7 @@ impl Loop {
         link: Link,
         orders: Sender<Order>,
         boot: String,
-        adapter_refused: bool,
+        troubles: Troubles,
     ) -> Result<Self, StoreError> {
         let began = Instant::now();
         let info = info::begin(&config, boot);
@@ -113,7 +119,7 @@ impl Loop {
             orders,
             began,
             connection: 0,
-            adapter_refused,
+            troubles,
             ambition: Ambition::Full,
             info,
             told: None,
@@ -180,7 +186,7 @@ impl Loop {
     fn hear(&mut self, news: &News) {
         match news {
             News::Ready(ready) => {
-                self.adapter_refused |= !ready.refused.is_empty();
+                self.troubles.adapter_refused |= !ready.refused.is_empty();
                 self.info.departments = info::departments(&self.state.config, &ready.refused);
                 self.info.engine = Some(info::engine(&self.state.config, ready));
             }
@@ -355,7 +361,8 @@ impl Loop {
             departments: self.state.config.departments.keys().map(|d| d.to_string()).collect(),
             reasons: reason
                 .into_iter()
-                .chain(self.adapter_refused.then_some(StatusReason::AdapterRefused))
+                .chain(self.troubles.adapter_refused.then_some(StatusReason::AdapterRefused))
+                .chain(self.troubles.store_replaced.then_some(StatusReason::StoreReplaced))
                 .chain(self.state.storage_full.then_some(StatusReason::StorageFull))
                 .chain(reduced.then_some(StatusReason::EngineReduced))
                 .collect(),

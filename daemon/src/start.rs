@@ -3,10 +3,10 @@
 use crate::{
     Exit, broker, key,
     reserve::Reserve,
-    run::{Input, Loop},
+    run::{Input, Loop, Troubles},
     settings::{self, EngineSettings, Settings},
     shelf::{self, Shelf},
-    store::Store,
+    store::{self, Store},
     trace, vital, worker,
 };
 use decide::{Config, rules::RuleSet, seal::Seal};
@@ -86,9 +86,10 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
         let _inside = runtime.enter();
         broker::connect(&settings.broker_socket, &settings.name, boot.clone(), inbox_tx.clone())
     };
-    let adapter_refused = !shelf.faults.is_empty();
+    let troubles =
+        Troubles { adapter_refused: !shelf.faults.is_empty(), store_replaced: store::is_replaced(&settings.state_dir) };
     let mut service =
-        Loop::begin(config(&settings, &shelf, seal), store, reserve.clone(), link, orders, boot, adapter_refused)?;
+        Loop::begin(config(&settings, &shelf, seal), store, reserve.clone(), link, orders, boot, troubles)?;
 
     runtime.spawn(kept);
     let silence = Duration::from_secs(settings.silence_s_max);

@@ -30,6 +30,9 @@ const USER_VERSION: i32 = MIGRATIONS.len() as i32;
 /// Answers without a receipt that a restart takes up again: the newest. Older ones wait for a `resend`.
 const OWED_MAX: u32 = 1000;
 
+const FILE: &str = "consultd.sqlite";
+const ASIDE: &str = "damaged-";
+
 /// From nothing to today, each step frozen for ever: a store of any earlier version goes the rest of the way.
 const MIGRATIONS: [&str; 2] = [
     "
@@ -88,6 +91,10 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i32 },
     #[error("{path} is in use: another consultd runs on this folder")]
     InUse { path: PathBuf },
+    #[error("{path} is damaged")]
+    Damaged { path: PathBuf },
+    #[error("cannot put the damaged {path} aside")]
+    Aside { path: PathBuf, source: std::io::Error },
     #[error("cannot lock {path}")]
     Lock { path: PathBuf, source: std::io::Error },
     #[error("cannot {doing}")]
@@ -95,6 +102,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Open { source, .. } => matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            _ => false,
+        }
+    }
+
     pub fn is_disk_full(&self) -> bool {
         let Self::Sql { source, .. } = self else { return false };
         source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
@@ -123,29 +139,22 @@ pub struct StoredLink {
 impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
-        let path = folder.join("consultd.sqlite");
+        let path = folder.join(FILE);
         let lock = lock(folder)?;
-        let open = |source| StoreError::Open { path: path.clone(), source };
-        let mut connection = Connection::open(&path).map_err(open)?;
-        connection.busy_timeout(std::time::Duration::ZERO).map_err(open)?;
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
-        match (pragma("application_id")?, pragma("user_version")?) {
-            (APPLICATION_ID, USER_VERSION) => {}
-            (APPLICATION_ID, found) if found > USER_VERSION => return Err(StoreError::Newer { path, found }),
-            (APPLICATION_ID, found @ 1..) => migrate(&mut connection, found).map_err(open)?,
-            (0, 0) if tables(&connection).map_err(open)? == 0 => migrate(&mut connection, 0).map_err(open)?,
-            _ => return Err(StoreError::Foreign { path }),
-        }
-        // Only now: it changes the file, and a file that is not ours is left as it is.
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;")
-            .map_err(open)?;
+        let connection = match open(&path) {
+            Err(fault) if fault.is_damage() => {
+                let aside = put_aside(folder).map_err(|source| StoreError::Aside { path: path.clone(), source })?;
+                tracing::error!(fault = %engine::chain(&fault), aside = %aside.display(), "the store is damaged: it is kept aside, and a new one begins");
+                open(&path)?
+            }
+            opened => opened?,
+        };
         Ok(Self { connection, _lock: Some(lock) })
     }
 
     /// For those who only look, beside a running daemon.
     pub fn read(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join("consultd.sqlite");
+        let path = folder.join(FILE);
         let open = |source| StoreError::Open { path: path.clone(), source };
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(open)?;
         connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(open)?;
@@ -277,6 +286,58 @@ impl Store {
 
 fn tables(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// Opens a store that is ours and whole, or makes one.
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let open = |source| StoreError::Open { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(open)?;
+    connection.busy_timeout(std::time::Duration::ZERO).map_err(open)?;
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
+    let of_ours = match (pragma("application_id")?, pragma("user_version")?) {
+        (APPLICATION_ID, found) if found > USER_VERSION => {
+            return Err(StoreError::Newer { path: path.to_owned(), found });
+        }
+        (APPLICATION_ID, found @ 1..) => found,
+        (0, 0) if tables(&connection).map_err(open)? == 0 => 0,
+        _ => return Err(StoreError::Foreign { path: path.to_owned() }),
+    };
+    let check: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(open)?;
+    if check != "ok" {
+        return Err(StoreError::Damaged { path: path.to_owned() });
+    }
+    if of_ours < USER_VERSION {
+        migrate(&mut connection, of_ours).map_err(open)?;
+    }
+    // Only now: it changes the file, and a file that is not ours is left as it is. What is deleted is overwritten.
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;",
+        )
+        .map_err(open)?;
+    Ok(connection)
+}
+
+/// Moves the store's files into a folder of their own, for whoever can read more of them than we.
+#[allow(clippy::disallowed_methods)] // what is renamed has been on the disk for long
+fn put_aside(folder: &Path) -> std::io::Result<PathBuf> {
+    let aside = folder.join(format!("{ASIDE}{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&aside)?;
+    for end in ["", "-wal", "-shm"] {
+        let name = format!("{FILE}{end}");
+        match std::fs::rename(folder.join(&name), aside.join(&name)) {
+            Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => return Err(fault),
+            _ => {}
+        }
+    }
+    File::open(folder)?.sync_all()?;
+    Ok(aside)
+}
+
+/// Whether a damaged store lies beside this one, and nobody has taken it away yet.
+pub fn is_replaced(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes()))
 }
 
 /// The file is the lock's only use. It is freed with its holder's last breath, whatever ends it.
@@ -480,6 +541,37 @@ mod tests {
             let store = Store::open(folder.path()).expect("opens");
             assert_eq!(store.recover().expect("recovers").len(), 4, "accepted, two attempts, interrupted");
             assert_eq!(store.known(id).expect("reads").map(|known| known.reviews), Some(0));
+        }
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // a test's own file needs no sync
+    fn a_damaged_store_is_put_aside_and_kept_whatever_is_wrong_with_it() {
+        let harms: [fn(&mut Vec<u8>); 5] = [
+            |bytes| bytes.fill(0x2a),                // not SQLite at all
+            |bytes| bytes.truncate(bytes.len() / 2), // half of it
+            |bytes| bytes[4096..8192].fill(0xff),    // a page of rubbish
+            |bytes| bytes[100..200].fill(0x00),      // the table of tables
+            |bytes| bytes[..16].copy_from_slice(b"SQLite format 9\0"),
+        ];
+        for (n, harm) in harms.into_iter().enumerate() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut store = Store::open(folder.path()).expect("opens");
+            (1..50).for_each(|n| store.commit(&[accepted(n)]).expect("commits"));
+            store.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("all in one file");
+            drop(store);
+            assert!(!is_replaced(folder.path()));
+            let path = folder.path().join(FILE);
+            let mut bytes = std::fs::read(&path).expect("reads");
+            harm(&mut bytes);
+            std::fs::write(&path, &bytes).expect("writes");
+
+            let mut store = Store::open(folder.path()).unwrap_or_else(|fault| panic!("harm {n}: {fault}"));
+            assert!(is_replaced(folder.path()), "harm {n} is not seen");
+            store.commit(&[accepted(1)]).expect("serves");
+            let aside = std::fs::read_dir(folder.path()).expect("a folder").flatten();
+            let aside = aside.map(|e| e.path()).find(|path| path.is_dir()).expect("a folder aside");
+            assert_eq!(std::fs::read(aside.join(FILE)).expect("kept"), bytes, "harm {n}");
         }
     }
 

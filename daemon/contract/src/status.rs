@@ -70,4 +70,6 @@ pub enum StatusReason {
     AdapterRefused,
     /// The disk is full but for a reserve: what was accepted is answered, new cases are refused with `storage_full`.
     StorageFull,
+    /// The store was damaged: it lies beside a new one, with what it held. Somebody must look, and take it away.
+    StoreReplaced,
 }
