@@ -34,7 +34,7 @@ pub(crate) fn obey(state: &State, name: TabletName, admin: &Admin, now: Now) -> 
     // The report is of the state after the order.
     let mut after = state.clone();
     done.records.iter().for_each(|record| after.apply(record, now));
-    done.effect(Effect::Publish { tablet: name, message: message::report(&report(&after, admin.id, now)) })
+    done.effect(Effect::Publish { tablet: name, message: message::bytes(&report(&after, admin.id, now)) })
 }
 
 fn hold(until_ms: Option<u64>) -> Plan {

@@ -1,14 +1,10 @@
 //! Messages as bytes. Each is serialised once and stored; what is sent later is that, byte for byte.
 
 use contract::{
-    admin::Report,
-    answer::{AiLabel, Disclaimer},
-    review::{Review, Reviewed},
-};
-use contract::{
-    answer::{Line, RedFlag},
+    answer::{AiLabel, Disclaimer, Line, RedFlag},
     ids::RequestId,
     reply::{Accepted, Alert, ErrorCode, ErrorReply, Progress, Section},
+    review::{Review, Reviewed},
     words::*,
 };
 use serde::Serialize;
@@ -49,8 +45,4 @@ pub(crate) fn reviewed(review: &Review, number: u32) -> Reviewed {
         audit: None,
         sig: None,
     }
-}
-
-pub(crate) fn report(report: &Report) -> Vec<u8> {
-    bytes(report)
 }

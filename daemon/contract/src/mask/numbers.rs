@@ -177,11 +177,7 @@ impl Digits<'_> {
     /// (0379)62345678, 0379-6234 5678, 010-62345678-123
     fn landline_at(&self, i: usize) -> Option<usize> {
         let area = self.values(i);
-        let area_code = match area[..] {
-            [0, 1, 0] | [0, 2, _] => true,
-            [0, 3..=9, _, _] => true,
-            _ => false,
-        };
+        let area_code = matches!(area[..], [0, 1, 0] | [0, 2, _] | [0, 3..=9, _, _]);
         let runs = match self.shape(i) {
             _ if !area_code => return None,
             [_, 7 | 8, _] => 2,

@@ -101,7 +101,8 @@ fn bare(place: &str) -> &str {
 
 /// Without what runs into it from the left: 王庄村 of 放羊回王庄村.
 fn own_name(place: &str) -> &str {
-    let cut = place.char_indices().filter(|(_, c)| BEFORE_A_NAME.contains(*c)).map(|(at, c)| at + c.len_utf8()).last();
+    let cut =
+        place.char_indices().filter(|(_, c)| BEFORE_A_NAME.contains(*c)).map(|(at, c)| at + c.len_utf8()).next_back();
     &place[cut.unwrap_or(0)..]
 }
 
@@ -122,7 +123,8 @@ fn labelled(text: &str) -> Vec<Span> {
         let rest = super::head(&text[from..], 240);
         let chain = LABELLED.captures(rest)?;
         let house = village_named(&chain) || !chain["door"].is_empty() || chain.name("road").is_some();
-        if house && !(chain.name("village").is_some() && !village_named(&chain)) {
+        let nameless = chain.name("village").is_some() && !village_named(&chain);
+        if house && !nameless {
             return masked_part(text, &chain, from);
         }
         label.name("formal").and_then(|_| field(text, from, rest))
