@@ -21,6 +21,7 @@ use decide::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 use std::{
     fs::File,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -91,6 +92,8 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i32 },
     #[error("{path} is in use: another consultd runs on this folder")]
     InUse { path: PathBuf },
+    #[error("cannot write {path} once more")]
+    Renew { path: PathBuf, source: std::io::Error },
     #[error("{path} is damaged")]
     Damaged { path: PathBuf },
     #[error("cannot put the damaged {path} aside")]
@@ -315,7 +318,28 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON;",
         )
         .map_err(open)?;
+    renew(&path.with_extension("sqlite-wal"))?;
     Ok(connection)
+}
+
+/// What an earlier daemon wrote and could not sync, or had no time to, looks as if it were on the disk: it is read from
+/// the page cache. After a sync that failed Linux even calls those pages clean and never writes them; the log would have
+/// a hole, and a power cut would take everything behind it. So the log is written once more and synced before anything
+/// is promised on it. In place, because not a byte changes and a full disk must not hinder it; nobody else writes it, because
+/// the store is locked.
+fn renew(log: &Path) -> Result<(), StoreError> {
+    let again = || -> std::io::Result<()> {
+        let bytes = std::fs::read(log)?;
+        let mut file = std::fs::File::options().write(true).open(log)?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    };
+    match again() {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::Renew { path: log.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Moves the store's files into a folder of their own, for whoever can read more of them than we.
