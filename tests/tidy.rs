@@ -72,6 +72,7 @@ fn the_pure_rooms_have_no_hands() {
 fn each_guest_has_one_host() {
     let hosts = |word: &str| mentions("daemon/src", word);
     assert_eq!(hosts("rusqlite::"), of(&["daemon/src/store.rs"]));
+    assert_eq!(hosts("age::x25519"), of(&["daemon/src/export.rs", "daemon/src/settings.rs"]));
     assert_eq!(hosts("rumqttc::"), of(&["daemon/src/ask.rs", "daemon/src/broker.rs"]));
     assert_eq!(hosts("SystemTime::now"), of(&["daemon/src/run.rs"]));
     assert_eq!(hosts("systemd_journal_logger"), of(&["daemon/src/trace.rs"]));

@@ -10,7 +10,7 @@ mod package;
 mod render;
 
 use clap::{Parser, Subcommand};
-use contract::sample::Sample;
+use contract::sample::{Sample, SampleVerdict};
 use engine::prompt::PromptFormat;
 use std::{
     io::{BufRead, BufReader, Write},
@@ -67,7 +67,13 @@ fn prompt_format(word: &str) -> Result<PromptFormat, String> {
 
 fn render_file(path: &Path, format: PromptFormat) -> Result<(), String> {
     let mut out = std::io::stdout().lock();
-    for sample in samples(path)? {
+    let samples = samples(path)?;
+    let (rejected, taught): (Vec<_>, Vec<_>) =
+        samples.into_iter().partition(|sample| sample.review.verdict == SampleVerdict::Rejected);
+    if !rejected.is_empty() {
+        eprintln!("adapterctl: {} samples left out: the doctor rejected what they say", rejected.len());
+    }
+    for sample in taught {
         for row in render::rows(&sample, format) {
             let line = serde_json::to_string(&row).map_err(|e| e.to_string())?;
             writeln!(out, "{line}").map_err(|e| format!("cannot write: {e}"))?;

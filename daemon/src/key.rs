@@ -5,12 +5,12 @@
 //! state_dir/box.key                       elsewhere: 64 hexadecimal digits, readable by the daemon alone
 //! ```
 
+use crate::replace::replace;
 use contract::bounded::Hex;
 use decide::seal::Seal;
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -67,20 +67,10 @@ pub fn read(state_dir: &Path) -> Result<Option<Seal>, KeyError> {
 fn make(path: &Path) -> Result<Seal, KeyError> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(KeyError::Random)?;
-    keep(path, &Hex(secret).to_string()).map_err(|source| KeyError::Write { path: path.to_owned(), source })?;
+    replace(path, |file| file.write_all(Hex(secret).to_string().as_bytes()))
+        .map_err(|source| KeyError::Write { path: path.to_owned(), source })?;
     tracing::info!(path = %path.display(), "made the box's key");
     Ok(Seal::new(&secret))
-}
-
-/// Beside, synced, renamed, and the folder synced: half a key would be found damaged at the next start, for ever.
-#[allow(clippy::disallowed_methods)] // the rename has its sync before it
-fn keep(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("part");
-    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 mod ask;
 mod broker;
+mod export;
 mod info;
 mod key;
 mod plan;
+mod replace;
 mod reserve;
 mod run;
 mod settings;
@@ -56,6 +58,7 @@ enum Command {
         #[arg(long, default_value = settings::DEFAULT_PATH)]
         config: PathBuf,
     },
+    Export(export::Export),
     /// Prints the processors that llama.cpp finds here: their names for the settings, and their memory.
     Devices,
     /// The engine's own process; the daemon starts it.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Ask(ask) => ask.main(),
         Command::Plan(plan) => plan.main(),
         Command::Verify { config } => verify::main(&config),
+        Command::Export(export) => export.main(),
         Command::Devices => plan::devices(),
         Command::Worker => worker::main(),
     };

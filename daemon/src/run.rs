@@ -20,7 +20,7 @@ use contract::{
     info::{BoxInfo, MachineInfo},
     load::{BoxLoad, TemperatureClass},
     mask,
-    request::{Consult, Refusal, Request, parse_admin, parse_receipt, parse_request, parse_review},
+    request::{Refusal, Request, parse_admin, parse_receipt, parse_request, parse_review},
     status::{Ambition, BoxState, BoxStatus, StatusReason},
     topic::{self, Inbound},
     words::{LoadType, StatusType, V1},
@@ -200,22 +200,19 @@ impl Loop {
     fn message(&mut self, ack: &Ack, batch: &mut Batch) -> Result<Option<Event>, StoreError> {
         let bytes = ack.payload();
         Ok(match topic::inbound(ack.topic()) {
-            Some(Inbound::Request(tablet)) => Some(match parse_request(bytes) {
-                Ok(Request::Consult(consult)) => match masked(consult, bytes) {
-                    Ok((consult, kept)) => Event::Consult {
-                        tablet,
-                        known: self.known(consult.id, batch)?,
-                        consult: Box::new(consult),
-                        bytes: kept,
-                        // Of what was sent: the same bytes again are the same request.
-                        digest: Sha256::digest(bytes).into(),
-                    },
-                    Err(refusal) => refused(tablet, refusal),
+            Some(Inbound::Request(tablet)) => Some(match masked(bytes, parse_request) {
+                Ok((Request::Consult(consult), kept)) => Event::Consult {
+                    tablet,
+                    known: self.known(consult.id, batch)?,
+                    consult: Box::new(consult),
+                    bytes: kept,
+                    // Of what was sent: the same bytes again are the same request.
+                    digest: Sha256::digest(bytes).into(),
                 },
-                Ok(Request::Cancel(cancel)) => {
+                Ok((Request::Cancel(cancel), _)) => {
                     Event::Cancel { tablet, id: cancel.id, known: self.known(cancel.id, batch)? }
                 }
-                Ok(Request::Resend(resend)) => {
+                Ok((Request::Resend(resend), _)) => {
                     Event::Resend { tablet, id: resend.id, known: self.known(resend.id, batch)? }
                 }
                 Err(refusal) => refused(tablet, refusal),
@@ -224,13 +221,13 @@ impl Loop {
                 Ok(receipt) => Event::Receipt { tablet, id: receipt.id, known: self.known(receipt.id, batch)? },
                 Err(refusal) => refused(tablet, refusal),
             }),
-            Some(Inbound::Review(tablet)) => Some(match parse_review(bytes) {
-                Ok(review) => Event::Review {
+            Some(Inbound::Review(tablet)) => Some(match masked(bytes, parse_review) {
+                Ok((review, kept)) => Event::Review {
                     tablet,
                     known: self.known(review.id, batch)?,
-                    said: self.store.said_to(review.id, bytes)?,
+                    said: self.store.said_to(review.id, &kept)?,
                     review: Box::new(review),
-                    bytes: bytes.to_vec(),
+                    bytes: kept,
                 },
                 Err(refusal) => refused(tablet, refusal),
             }),
@@ -385,17 +382,16 @@ impl Loop {
     }
 }
 
-/// The request without what identifies somebody: nothing else of it is ever stored, shown to the model or sent on.
-fn masked(consult: Consult, bytes: &[u8]) -> Result<(Consult, Vec<u8>), Refusal> {
+/// A message without what identifies somebody: nothing else of it is ever stored, shown to the model or sent on.
+/// What is refused is refused as it came: the pointer is of what the tablet sent.
+fn masked<T>(bytes: &[u8], parse: impl Fn(&[u8]) -> Result<T, Refusal>) -> Result<(T, Vec<u8>), Refusal> {
+    let message = parse(bytes)?;
     let (kept, places) = mask::bytes(bytes);
     if places == 0 {
-        return Ok((consult, kept.into_owned()));
+        return Ok((message, kept.into_owned()));
     }
-    tracing::info!(id = %consult.id, places, "masked what identifies somebody");
-    match parse_request(&kept)? {
-        Request::Consult(consult) => Ok((consult, kept.into_owned())),
-        Request::Cancel(_) | Request::Resend(_) => unreachable!("the type of a message is not masked"),
-    }
+    tracing::info!(places, "masked what identifies somebody");
+    Ok((parse(&kept)?, kept.into_owned()))
 }
 
 fn refused(tablet: contract::ids::TabletName, refusal: Refusal) -> Event {

@@ -1,6 +1,7 @@
 //! The settings file. Every fault is reported at once, so that a technician on the telephone needs one round;
 //! a key that nobody reads is a fault, because a setting accepted and ignored is a lie.
 
+use age::x25519::Recipient;
 use contract::ids::TabletName;
 use engine::{
     prompt::PromptFormat,
@@ -26,6 +27,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// Folders with `manifest.json` and the adapter's file, one per department.
     pub adapters: Vec<PathBuf>,
+    /// The region's age keys, to which training candidates are encrypted.
+    pub recipients: Vec<Recipient>,
     pub queue_max: usize,
     pub tablet_max: usize,
     /// Names that may give orders on `consult/1/admin/<name>`.
@@ -93,6 +96,7 @@ fn parse(text: &str) -> Result<Settings, Faults> {
     let broker_socket = root.section("broker", |s| s.path("socket", Some("/run/consultd/mqtt.sock")));
     let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
     let adapters = root.section("adapters", |s| s.paths("folders"));
+    let recipients = root.section("export", |s| s.recipients("recipients"));
     let queue = root.section("queue", |s| {
         // Two deaths at least: the first is shared by all that were open, and convicts nobody.
         let queue_max = s.number("queue_max", 32, 1..=10_000);
@@ -108,6 +112,7 @@ fn parse(text: &str) -> Result<Settings, Faults> {
             broker_socket,
             engine,
             adapters,
+            recipients,
             queue_max: queue.0 as usize,
             tablet_max: queue.3 as usize,
             admins,
@@ -159,6 +164,10 @@ fn engine(s: &mut Section) -> Option<EngineSettings> {
     }
 }
 
+pub fn recipient(key: &str) -> Result<Recipient, String> {
+    key.parse().map_err(|_| format!("has \"{key}\", which is no public key of age (age1…, from age-keygen)"))
+}
+
 /// One table of the file. Keys are taken out as they are read; what is left over is a fault.
 struct Section<'f> {
     name: String,
@@ -208,6 +217,15 @@ impl Section<'_> {
         let read: Option<Vec<TabletName>> = names.iter().map(|name| TabletName::new(name)).collect();
         read.unwrap_or_else(|| {
             self.fault(key, "must be names of letters, digits, - _ . only, at most 64 each");
+            Vec::new()
+        })
+    }
+
+    fn recipients(&mut self, key: &str) -> Vec<Recipient> {
+        let keys: Vec<String> = self.value(key, "a list of age public keys").unwrap_or_default();
+        let read = keys.iter().map(|key| recipient(key)).collect::<Result<_, _>>();
+        read.unwrap_or_else(|fault| {
+            self.fault(key, &fault);
             Vec::new()
         })
     }

@@ -139,6 +139,15 @@ pub struct StoredLink {
     pub review: Option<Vec<u8>>,
 }
 
+/// A case, the answer to it and the newest review of that.
+pub struct ReviewedCase {
+    pub id: RequestId,
+    pub at_unix_s: u64,
+    pub request: Vec<u8>,
+    pub review: Vec<u8>,
+    pub answer: Vec<u8>,
+}
+
 impl Store {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
@@ -184,6 +193,40 @@ impl Store {
         let mut rows = links.query([]).map_err(&doing)?;
         while let Some(row) = rows.next().map_err(&doing)? {
             walk(stored_link(row).map_err(&doing)?);
+        }
+        Ok(())
+    }
+
+    /// The chain's link of the newest review; 0 where there is none.
+    pub fn newest_review(&self) -> Result<u64, StoreError> {
+        self.connection
+            .query_row("SELECT COALESCE(MAX(seq), 0) FROM chain WHERE kind = 'review'", [], |row| row.get::<_, i64>(0))
+            .map(|seq| seq as u64)
+            .map_err(sql("read the reviews"))
+    }
+
+    /// Cases whose newest review is one of these links of the chain, in its order, with the text of all three.
+    pub fn reviewed<E: From<StoreError>>(
+        &self,
+        after: u64,
+        last: u64,
+        mut take: impl FnMut(ReviewedCase) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let doing = sql("read the reviews");
+        let mut cases = self
+            .connection
+            .prepare(
+                "SELECT consult.id, review.at_unix_s, consult.request, review.body,
+                     (SELECT body FROM message WHERE message.id = chain.id ORDER BY message.seq DESC LIMIT 1)
+                 FROM chain JOIN review USING (id, number) JOIN consult USING (id)
+                 WHERE chain.kind = 'review' AND chain.seq > ?1 AND chain.seq <= ?2
+                     AND number = (SELECT MAX(number) FROM review AS newest WHERE newest.id = chain.id)
+                 ORDER BY chain.seq",
+            )
+            .map_err(&doing)?;
+        let mut rows = cases.query([after as i64, last as i64]).map_err(&doing)?;
+        while let Some(row) = rows.next().map_err(&doing)? {
+            take(reviewed_case(row).map_err(&doing)?)?;
         }
         Ok(())
     }
@@ -453,6 +496,16 @@ fn stored_link(row: &Row) -> rusqlite::Result<StoredLink> {
     let link = Link { seq: row.get::<_, i64>(1)? as u64, kind, id: id(row)?, body: row.get(3)?, hash: row.get(4)? };
     let sealed = row.get(if kind == LinkKind::Answer { 7 } else { 6 })?;
     Ok(StoredLink { link, sealed, review: row.get(5)? })
+}
+
+fn reviewed_case(row: &Row) -> rusqlite::Result<ReviewedCase> {
+    Ok(ReviewedCase {
+        id: id(row)?,
+        at_unix_s: row.get::<_, i64>(1)? as u64,
+        request: row.get(2)?,
+        review: row.get(3)?,
+        answer: row.get(4)?,
+    })
 }
 
 fn add_message(t: &Transaction, id: &RequestId, body: &[u8]) -> rusqlite::Result<()> {

@@ -115,7 +115,7 @@ pub struct Reviewed {
     pub number: u32,
     pub clinician: Text<ID_BYTES_MAX>,
     pub verdict: Verdict,
-    /// As the doctor wrote it; to be shown with the two below.
+    /// As the doctor wrote it, but masked where it named somebody; to be shown with the two below.
     pub patient_text: Option<PatientText>,
     pub disclaimer: Disclaimer,
     pub ai_label: AiLabel,

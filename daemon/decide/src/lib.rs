@@ -22,6 +22,7 @@ mod plan;
 mod queue;
 mod refuse;
 pub mod rules;
+pub mod sample;
 pub mod seal;
 mod state;
 

@@ -92,6 +92,12 @@ impl Seal {
         (message::bytes(&reply), link)
     }
 
+    /// A name that only this box can trace back, the same each time: Ed25519 gives everybody else random bytes.
+    pub fn pseudonym(&self, of: &str, name: &[u8]) -> String {
+        let signature = self.key.sign(&[b"consultd/1/pseudonym ", of.as_bytes(), b" ", name].concat());
+        Sha256::digest(signature.to_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     fn sign(&self, context: &[u8], link: &Link) -> Hex<64> {
         Hex(self.key.sign(&[context, &link.hash].concat()).to_bytes())
     }
@@ -117,6 +123,17 @@ pub fn signed(key: &Hex<32>, context: &[u8], hash: &[u8; 32], sig: &Hex<64>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pseudonym_is_the_same_each_time_and_another_in_another_box() {
+        let (seal, other) = (Seal::new(&[7; 32]), Seal::new(&[8; 32]));
+        let name = seal.pseudonym("case", b"1");
+        assert_eq!((name.len(), &name), (32, &seal.pseudonym("case", b"1")));
+        for another in [seal.pseudonym("case", b"2"), seal.pseudonym("clinician", b"1"), other.pseudonym("case", b"1")]
+        {
+            assert_ne!(name, another);
+        }
+    }
 
     #[test]
     fn an_answers_seal_is_checked_from_its_bytes_alone_and_any_change_breaks_it() {

@@ -199,7 +199,7 @@ fn ends(rest: &str) -> bool {
 fn ends_with_a_word(rest: &str) -> bool {
     const GOES_ON: &str = "因 诉 自诉 自述 主诉 于 来诊 来院 来我 来电 就诊 就医 现年 今年 年龄 性别 今日 今晨 今天 昨 电话 \
         联系 手机 微信 身份证 住址 家住 地址 住 已婚 未婚 汉族 民族 出生 之子 之女 之妻 之母 之父 的 先生 \
-        女士 同志 老人 反复 突发 科室";
+        女士 同志 老人 反复 突发 突然 科室 说 称 述 感 觉 自觉 自感 出现 曾 已 在 有 无 被 来 去 昨 前 近 活动 饭后";
     if rest.starts_with(['男', '女']) {
         return rest.chars().nth(1).is_none_or(|next| !han(next) || next == '性');
     }

@@ -45,6 +45,12 @@ fn telephones_go_and_what_looks_like_them_stays() {
 }
 
 #[test]
+fn a_name_ends_where_somebody_goes_on_about_its_owner() {
+    masked("患者张建国说活动后胸闷", "患者某某说活动后胸闷");
+    masked("病人王秀英突然晕倒", "病人某某突然晕倒");
+}
+
+#[test]
 fn medicine_stays() {
     for whole in MEDICINE.lines().map(str::trim).filter(|line| !line.is_empty()) {
         stays(whole);
