@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::{
     io::Write,
     process::{Command, Output},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A form takes two seconds.
@@ -26,6 +26,14 @@ fn review(request: &Value, more: Value) -> Value {
 
 fn says(tablet: &Tablet, branch: &str, message: &Value) {
     tablet.send_to(branch, message.to_string().as_bytes());
+}
+
+fn becomes(true_soon: impl Fn() -> bool) -> bool {
+    let began = Instant::now();
+    while !true_soon() && began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true_soon()
 }
 
 fn verify(clinic: &Clinic) -> Output {
@@ -347,4 +355,41 @@ fn a_damaged_store_is_kept_aside_said_in_the_status_and_the_next_case_is_served(
     tablet.ask(&after);
     tablet.expect("answer", &after);
     assert!(verify(&clinic).status.success());
+}
+
+#[test]
+fn after_fifteen_years_the_text_goes_and_the_id_is_not_served_again() {
+    let mut clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let (old, young) = (consult("咳嗽"), consult("头晕"));
+    tablet.ask(&old);
+    tablet.expect("answer", &old);
+    says(&tablet, "review", &review(&old, json!({"verdict": "accepted"})));
+    tablet.expect("reviewed", &old);
+    clinic.kill_daemon();
+    let store = rusqlite::Connection::open(clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
+    store.execute("UPDATE box SET ran_s = ran_s + 15 * 31557600 - 3600", []).expect("almost 15 years pass");
+    clinic.start();
+    tablet.ask(&young);
+    tablet.expect("answer", &young);
+    let resend = |request: &Value| json!({"v": 1, "type": "resend", "id": request["id"]});
+    tablet.ask(&resend(&old));
+    tablet.expect("answer", &old);
+    clinic.kill_daemon();
+    store.execute("UPDATE box SET ran_s = ran_s + 3600", []).expect("the last hour");
+    clinic.start();
+    let deleted = || clinic.log_text().contains("kept for long enough");
+    assert!(becomes(deleted), "{}", clinic.log_text());
+    for again in [&resend(&old), &old, &review(&old, json!({"verdict": "accepted"}))] {
+        says(&tablet, if again["type"] == "review" { "review" } else { "req" }, again);
+        let error = tablet.expect("error", &old);
+        assert_eq!((&error["code"], &error["final"]), (&json!("unknown_id"), &json!(true)), "{again}");
+    }
+    tablet.ask(&resend(&young));
+    tablet.expect("answer", &young);
+    let verified = verify(&clinic);
+    let text = String::from_utf8(verified.stdout).expect("text");
+    assert!(verified.status.success() && text.contains("3 links, all good; the text of 2 is no longer kept"), "{text}");
+    let copied = clinic.folder.path().join("state/snapshot.sqlite");
+    assert!(becomes(|| copied.exists()), "{}", clinic.log_text());
 }

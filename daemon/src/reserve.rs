@@ -13,7 +13,7 @@ use std::{
 
 /// An end is some 10 KiB, a page or two of index, and a frame in the write-ahead log for each: 10,000 open cases, the most
 /// that settings allow, would want a little more, and 32, the default, a fiftieth of it.
-const BYTES: u64 = 16 << 20;
+pub const BYTES: u64 = 16 << 20;
 
 #[derive(Clone)]
 pub struct Reserve {
@@ -32,8 +32,7 @@ impl Reserve {
     /// Makes it, where there is room for it and as much again. Takes as long as the disk does: not for the loop.
     pub fn restock(&self) {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let free = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if self.is_there() || free <= 2 * BYTES {
+        if self.is_there() || free(folder) <= 2 * BYTES {
             return;
         }
         if let Err(fault) = self.make() {
@@ -55,6 +54,11 @@ impl Reserve {
         (0..BYTES / piece.len() as u64).try_for_each(|_| file.write_all(&piece))?;
         file.sync_all()
     }
+}
+
+/// Bytes that the disk of this folder still takes.
+pub fn free(folder: &Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 #[cfg(test)]

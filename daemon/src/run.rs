@@ -12,7 +12,7 @@ use crate::{
     broker::{Ack, Link},
     info,
     reserve::Reserve,
-    store::{Store, StoreError},
+    store::{Retention, Store, StoreError},
     worker::News,
 };
 use contract::{
@@ -48,6 +48,9 @@ pub enum Input {
 /// Events decided before one sync. More would make the first of them wait longer than the sync itself takes.
 const BATCH_MAX: usize = 64;
 
+/// Rarely enough for the disk, often enough that a box which is cut off every hour counts its hours.
+const KEEP_EVERY_S: u64 = 600;
+
 const LOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The only place where the wall clock is read, and where the time of a decision comes from.
@@ -71,6 +74,16 @@ pub struct Loop {
     /// What everybody has heard of `info`, since the last connection.
     told: Option<BoxInfo>,
     told_load: (Option<BoxLoad>, Instant),
+    retention: Retention,
+    /// Seconds since the start that the store has counted.
+    kept_s: Option<u64>,
+}
+
+/// What is kept, what is kept free for it, and for how long.
+pub struct Disk {
+    pub store: Store,
+    pub reserve: Reserve,
+    pub retention: Retention,
 }
 
 /// What the status says of, besides the engine.
@@ -94,8 +107,7 @@ impl Loop {
     /// Takes up what the store holds: the state is what it was before the restart.
     pub fn begin(
         config: Config,
-        store: Store,
-        reserve: Reserve,
+        Disk { store, reserve, retention }: Disk,
         link: Link,
         orders: Sender<Order>,
         boot: String,
@@ -124,6 +136,8 @@ impl Loop {
             info,
             told: None,
             told_load: (None, began),
+            retention,
+            kept_s: None,
         })
     }
 
@@ -164,6 +178,7 @@ impl Loop {
             Input::Machine(machine) => {
                 batch.of_the_box = true;
                 self.info.machine = machine;
+                self.keep_house()?;
                 Some(Event::Storage { full: !self.reserve.is_there() })
             }
             Input::Tick => Some(Event::Tick),
@@ -180,6 +195,22 @@ impl Loop {
         records.iter().for_each(log_record);
         batch.records.extend(records);
         batch.effects.extend(effects);
+    }
+
+    /// At the start, and then when enough time has passed to be worth a sync.
+    fn keep_house(&mut self) -> Result<(), StoreError> {
+        let ran_s = self.began.elapsed().as_secs();
+        if self.kept_s.is_some_and(|kept_s| ran_s < kept_s + KEEP_EVERY_S) {
+            return Ok(());
+        }
+        match self.store.keep_house(ran_s - self.kept_s.unwrap_or(0), self.retention) {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "deleted cases that were kept for long enough"),
+            Err(fault) if fault.is_disk_full() => tracing::warn!("no room to delete what was kept for long enough"),
+            Err(fault) => return Err(fault),
+        }
+        self.kept_s = Some(ran_s);
+        Ok(())
     }
 
     /// What the box says of its engine, and no longer than there is that engine.

@@ -1,6 +1,7 @@
 //! The settings file. Every fault is reported at once, so that a technician on the telephone needs one round;
 //! a key that nobody reads is a fault, because a setting accepted and ignored is a lie.
 
+use crate::store::Retention;
 use age::x25519::Recipient;
 use contract::ids::TabletName;
 use engine::{
@@ -29,6 +30,7 @@ pub struct Settings {
     pub adapters: Vec<PathBuf>,
     /// The region's age keys, to which training candidates are encrypted.
     pub recipients: Vec<Recipient>,
+    pub retention: Retention,
     pub queue_max: usize,
     pub tablet_max: usize,
     /// Names that may give orders on `consult/1/admin/<name>`.
@@ -97,6 +99,11 @@ fn parse(text: &str) -> Result<Settings, Faults> {
     let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
     let adapters = root.section("adapters", |s| s.paths("folders"));
     let recipients = root.section("export", |s| s.recipients("recipients"));
+    let retention = root.section("retention", |s| Retention {
+        answers_s: s.number("answers_years", 15, 1..=200) * 31_557_600, // of 365.25 days
+        others_s: s.number("others_days", 365, 30..=73_000) * 86_400,
+        bytes_max: s.optional_number("size_mb_max", 64..=1 << 30).map(|mb| mb << 20),
+    });
     let queue = root.section("queue", |s| {
         // Two deaths at least: the first is shared by all that were open, and convicts nobody.
         let queue_max = s.number("queue_max", 32, 1..=10_000);
@@ -113,6 +120,7 @@ fn parse(text: &str) -> Result<Settings, Faults> {
             engine,
             adapters,
             recipients,
+            retention,
             queue_max: queue.0 as usize,
             tablet_max: queue.3 as usize,
             admins,

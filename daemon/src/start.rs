@@ -3,7 +3,7 @@
 use crate::{
     Exit, broker, key,
     reserve::Reserve,
-    run::{Input, Loop, Troubles},
+    run::{Disk, Input, Loop, Troubles},
     settings::{self, EngineSettings, Settings},
     shelf::{self, Shelf},
     store::{self, Store},
@@ -11,7 +11,10 @@ use crate::{
 };
 use decide::{Config, rules::RuleSet, seal::Seal};
 use engine::protocol::{LlamaOrder, OpenOrder};
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc::{Sender, channel},
@@ -25,6 +28,7 @@ const ORDERS_MAX: usize = 256;
 const TICK: Duration = Duration::from_millis(250);
 /// How often somebody looks at the machine's heat. It rises for minutes before it matters.
 const LOOK: Duration = Duration::from_secs(30);
+const COPY: Duration = Duration::from_secs(3600);
 
 pub fn main(config: &Path, devices: Vec<String>) -> Exit {
     trace::start();
@@ -88,14 +92,15 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
     };
     let troubles =
         Troubles { adapter_refused: !shelf.faults.is_empty(), store_replaced: store::is_replaced(&settings.state_dir) };
-    let mut service =
-        Loop::begin(config(&settings, &shelf, seal), store, reserve.clone(), link, orders, boot, troubles)?;
+    let disk = Disk { store, reserve: reserve.clone(), retention: settings.retention };
+    let mut service = Loop::begin(config(&settings, &shelf, seal), disk, link, orders, boot, troubles)?;
 
     runtime.spawn(kept);
     let silence = Duration::from_secs(settings.silence_s_max);
     runtime.spawn(worker::supervise(open_order(&settings, shelf), orders_rx, inbox_tx.clone(), silence));
     runtime.spawn(tick(inbox_tx.clone()));
     runtime.spawn(look(inbox_tx.clone(), reserve));
+    runtime.spawn(copy(settings.state_dir.clone()));
     runtime.spawn(wait_for_stop(inbox_tx));
     let end = service.run(inbox);
     service.stop(&runtime);
@@ -172,6 +177,22 @@ async fn look(inbox: Sender<Input>, reserve: Reserve) {
         let Ok(machine) = tokio::task::spawn_blocking(look).await else { return };
         if inbox.send(Input::Machine(machine)).await.is_err() {
             return;
+        }
+    }
+}
+
+/// The weekly copy of the store. Asked for every hour, so that one that failed for want of room is soon made up for.
+async fn copy(state_dir: PathBuf) {
+    let mut interval = tokio::time::interval(COPY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        let state_dir = state_dir.clone();
+        match tokio::task::spawn_blocking(move || store::snapshot(&state_dir)).await {
+            Ok(Ok(Some(path))) => tracing::info!(path = %path.display(), "copied the store"),
+            Ok(Ok(None)) => {}
+            Ok(Err(fault)) => tracing::warn!(fault = %engine::chain(&fault), "no copy of the store this time"),
+            Err(_) => return, // the runtime ends
         }
     }
 }

@@ -36,6 +36,7 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
         Event::Consult { tablet, consult, bytes, digest, known } => match state.jobs.get(&consult.id) {
             Some(job) => repeat(tablet, consult.id, digest, &job.tablet, &job.digest),
             None => match known {
+                Some(known) if known.gone && known.tablet == tablet => unknown(tablet, consult.id),
                 Some(known) => repeat(tablet, consult.id, digest, &known.tablet, &known.digest),
                 None => accept(state, tablet, consult, bytes, digest, now),
             },
@@ -179,13 +180,19 @@ fn repeat(tablet: TabletName, id: RequestId, digest: Digest, owner: &TabletName,
 }
 
 fn resend(state: &State, tablet: TabletName, id: RequestId, known: Option<Known>) -> Plan {
-    let owner = state.jobs.get(&id).map(|job| &job.tablet).or(known.as_ref().map(|known| &known.tablet));
+    let known = known.as_ref().filter(|known| !known.gone);
+    let owner = state.jobs.get(&id).map(|job| &job.tablet).or(known.map(|known| &known.tablet));
     if owner == Some(&tablet) {
         Plan::default().effect(Effect::PublishStored { tablet, id })
     } else {
-        let message = message::error(ErrorCode::UnknownId, Some(id), None);
-        Plan::default().effect(Effect::Publish { tablet, message })
+        unknown(tablet, id)
     }
+}
+
+/// Never heard of, another tablet's, or kept no longer: who asks need not know which.
+fn unknown(tablet: TabletName, id: RequestId) -> Plan {
+    let message = message::error(ErrorCode::UnknownId, Some(id), None);
+    Plan::default().effect(Effect::Publish { tablet, message })
 }
 
 /// The end of an open case; what has ended stays as it ended.
@@ -211,10 +218,9 @@ fn review_of(
     now: Now,
 ) -> Plan {
     let id = review.id;
-    let answered = known.filter(|known| known.tablet == tablet && known.answered);
+    let answered = known.filter(|known| known.tablet == tablet && known.answered && !known.gone);
     let Some(known) = answered else {
-        let message = message::error(ErrorCode::UnknownId, Some(id), None);
-        return Plan::default().effect(Effect::Publish { tablet, message });
+        return unknown(tablet, id);
     };
     if let Some(message) = said {
         return Plan::default().effect(Effect::Publish { tablet, message });

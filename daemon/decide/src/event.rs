@@ -89,6 +89,8 @@ pub struct Known {
     /// Ended, receipt outstanding.
     pub owed: bool,
     pub reviews: u32,
+    /// Its text was deleted when its time was over; what is left is that there was one.
+    pub gone: bool,
 }
 
 /// A line of the form as the model wrote it: unchecked.

@@ -104,6 +104,7 @@ impl Disk {
             answered: row.answer().is_some_and(|end| end.starts_with(br#"{"v":1,"type":"answer""#)),
             owed: row.ended && !row.received,
             reviews: row.reviews.len() as u32,
+            gone: false,
         })
     }
 
