@@ -26,7 +26,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv soak lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -47,6 +47,10 @@ lint: setup
 	@if $(CARGO) clippy --version >/dev/null 2>&1; \
 	then $(CARGO) clippy $(LOCKED) --workspace --all-targets --features $(FEATURES) $(if $(CI),-- -D warnings); \
 	else echo "no clippy here: not checked"; fi
+
+# From publish to `accepted` with 20 tablets and the scripted engine, against one sync of the disk. RUNS=5
+bench-intake: setup
+	RUNS=$(RUNS) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test load -- --ignored --nocapture intake
 
 # Thousands of forms through the real model with flat memory: SOAK_JOBS=2000 (the default) takes half an hour on two cores.
 soak: setup model

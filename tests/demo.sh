@@ -30,8 +30,7 @@ message_size_limit 1048576
 set_tcp_nodelay true
 persistence true
 persistence_location $folder/
-autosave_on_changes true
-autosave_interval 1
+autosave_interval 60
 listener 0 $folder/mqtt.sock
 listener $PORT 127.0.0.1
 CONF

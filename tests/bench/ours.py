@@ -98,7 +98,7 @@ class Clinic:
         config.write_text(
             f"user {user}\nallow_anonymous true\nmessage_size_limit 1048576\nmax_queued_messages 10000\n"
             f"set_tcp_nodelay true\npersistence true\npersistence_location {self.folder}/\n"
-            f"autosave_on_changes true\nautosave_interval 1\n"
+            f"autosave_interval 60\n"
             f"listener 0 {self.folder}/mqtt.sock\nlistener {self.port} 127.0.0.1\n")
         broker = procs.Child([mosquitto(), "-c", config], self.folder / "mosquitto.log")
         broker.wait_for("mosquitto's socket", (self.folder / "mqtt.sock").exists)

@@ -206,7 +206,7 @@ pub fn broker(folder: &Path) -> Running {
     let user = String::from_utf8(Command::new("id").arg("-un").output().expect("id").stdout).expect("a name");
     let config = format!(
         "user {}\nallow_anonymous true\nmessage_size_limit 1048576\nmax_queued_messages 10000\n\
-         persistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1\nlistener 0 {}\n",
+         persistence true\npersistence_location {}/\nautosave_interval 60\nlistener 0 {}\n",
         user.trim(),
         folder.display(),
         socket(folder).display()

@@ -12,6 +12,8 @@ use std::{
 const APPLICATION_ID: i32 = 0x636f_6e73;
 pub const USER_VERSION: i32 = MIGRATIONS.len() as i32;
 pub const FILE: &str = "consultd.sqlite";
+/// All that the store asks, and some room: rusqlite forgets beyond 16, and compiles again.
+const STATEMENTS: usize = 64;
 const ASIDE: &str = "damaged-";
 
 /// From nothing to today, each step frozen for ever: a store of any earlier version goes the rest of the way.
@@ -130,6 +132,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     if of_ours < USER_VERSION {
         migrate(&mut connection, of_ours).map_err(open)?;
     }
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Only now: it changes the file, and a file that is not ours is left as it is. What is deleted is overwritten.
     connection
         .execute_batch(
