@@ -239,6 +239,44 @@ fn who_wants_nothing_without_the_model_gets_the_reason() {
 }
 
 #[test]
+fn an_engine_that_is_not_there_yet_is_worth_waiting_for() {
+    let clinic = Clinic::scripted("{ die_at_open = true }", "");
+    let tablet = clinic.ready();
+    let mut request = case("angina.zh");
+    request["without_model"] = json!("error");
+    tablet.ask(&request);
+    assert_eq!(tablet.expect("alert", &request)["triage"], "red", "danger is said meanwhile");
+    let error = tablet.expect("error", &request);
+    assert_valid(&error);
+    assert_eq!((&error["code"], &error["final"]), (&json!("model_loading"), &json!(false)));
+    assert!(error["retry_after_s"].as_u64().is_some_and(|s| (1..=60).contains(&s)), "{error}");
+}
+
+#[test]
+fn an_engine_that_does_not_work_or_says_nothing_is_internal_to_whom_rules_are_not_enough() {
+    for script in ["{ unfit = \"为了测试\" }", "{ lines = [\"阿莫西林：口服500mg，每日三次\"] }"] {
+        let clinic = Clinic::scripted(script, "");
+        let tablet = clinic.ready();
+        let mut request = consult("咳嗽");
+        request["without_model"] = json!("error");
+        let error = (0..600).find_map(|_| {
+            tablet.ask(&request);
+            let error = tablet.expect("error", &request);
+            assert_valid(&error);
+            (error["code"] != "model_loading").then_some(error).or_else(|| {
+                std::thread::sleep(Duration::from_millis(100));
+                None
+            })
+        });
+        assert_eq!(error.expect("another error in time")["code"], "internal", "{script}");
+        // The same case, to whom rules are enough.
+        let request = consult("咳嗽");
+        tablet.ask(&request);
+        assert_eq!(tablet.expect("answer", &request)["abstained"]["reason"], "no_model_opinion", "{script}");
+    }
+}
+
+#[test]
 fn a_tablet_that_floods_is_told_so_and_waits_behind_the_others() {
     let clinic = Clinic::scripted(SLOW, "[queue]\nqueue_max = 32\ntablet_max = 6\n");
     let (noisy, quiet) = (clinic.ready(), Tablet::new(&clinic, "quiet"));
