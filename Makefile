@@ -71,7 +71,7 @@ build: setup
 adapters: build model
 	adapters/train/demo.sh
 
-# The contract's JSON Schemas, from the types.
+# The contract's JSON Schemas and its AsyncAPI document, from the types.
 schemas: setup
 	$(CARGO) run $(LOCKED) -p contract --example schemas
 
