@@ -1,5 +1,6 @@
 //! The settings file. Every fault is reported at once, so that a technician on the telephone needs one round;
 //! a key that nobody reads is a fault, because a setting accepted and ignored is a lie.
+//! Knows nothing of the other files here: `tests/fuzz/targets` reads it as its own.
 
 use contract::ids::TabletName;
 use engine::{
@@ -82,7 +83,7 @@ pub fn load(path: &Path) -> Result<Settings, Faults> {
     parse(&text)
 }
 
-fn parse(text: &str) -> Result<Settings, Faults> {
+pub fn parse(text: &str) -> Result<Settings, Faults> {
     let table: Table = text.parse().map_err(|e: toml::de::Error| Faults(vec![e.to_string().trim().to_owned()]))?;
     let mut faults = Faults::default();
     let mut root = Section { name: String::new(), table, faults: &mut faults };
