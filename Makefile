@@ -38,7 +38,7 @@ test: setup lint test-fast model
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
 
 test-fast: setup
-	$(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl
+	$(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl -p fuzz-targets
 	$(CARGO) test $(LOCKED) -p consultd --no-default-features
 
 # Distributions package rustfmt and clippy apart from Rust: where one is missing, that is said and not a failure.
