@@ -52,7 +52,8 @@ fn main() -> io::Result<()> {
     put("model_file", "adapter", &adapter_head(&root)?)?;
     put("adapter", "qwen", &adapter(1, 0, &["q_proj", "down_proj"]))?;
     put("adapter", "llama", &adapter(0, 0x22, &["q_proj", "k_proj"]))?;
-    put("adapter", "gemma", &adapter(3, 0, &["q_proj"]))
+    put("adapter", "gemma", &adapter(3, 0, &["q_proj"]))?;
+    put("adapter", "unpaired", &adapter_of(3, 0, &["q_proj"], 1))
 }
 
 const TEXTS: [&str; 6] = [
@@ -153,6 +154,11 @@ fn adapter_head(root: &Path) -> io::Result<Vec<u8>> {
 
 /// Rank 2, input 3, as in the converter's own tests.
 fn adapter(architecture: u8, heads: u8, modules: &[&str]) -> Vec<u8> {
+    adapter_of(architecture, heads, modules, usize::MAX)
+}
+
+/// Only the first tensors of it.
+fn adapter_of(architecture: u8, heads: u8, modules: &[&str], tensors_max: usize) -> Vec<u8> {
     let config = json!({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": modules, "bias": "none",
         "lora_dropout": 0.1, "use_rslora": false, "init_lora_weights": true});
     let name =
@@ -166,6 +172,7 @@ fn adapter(architecture: u8, heads: u8, modules: &[&str]) -> Vec<u8> {
         ]
     });
     let views = tensors
+        .take(tensors_max)
         .map(|(name, shape, data)| (name, TensorView::new(Dtype::F16, shape, data).expect("it fills the shape")));
     let weights = safetensors::serialize(views, None).expect("a safetensors file");
     [&[architecture, heads], config.to_string().as_bytes(), &[0x1e], &weights].concat()

@@ -37,7 +37,7 @@ fn pick<'a>(others: &'a [Vec<u8>], dice: &mut Dice) -> Option<&'a Vec<u8>> {
 fn turn(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
     let at = dice.below(bytes.len() + 1);
     let to = (at + dice.below(16)).min(bytes.len());
-    match dice.below(9) {
+    match dice.below(10) {
         0 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
         1 if at < bytes.len() => bytes[at] = dice.below(256) as u8,
         2 => drop(bytes.drain(at..to)),
@@ -58,8 +58,17 @@ fn turn(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
         7 => {
             insert(bytes, at, &PIECES[dice.below(PIECES.len())].repeat(1 + dice.below(3) * dice.below(40)).into_bytes())
         }
+        8 => another_number(bytes, at, dice),
         _ => insert(bytes, at, PIECES[dice.below(PIECES.len())].as_bytes()),
     }
+}
+
+/// The next number written in digits becomes one at some border.
+fn another_number(bytes: &mut Vec<u8>, at: usize, dice: &mut Dice) {
+    let Some(from) = bytes[at..].iter().position(u8::is_ascii_digit).map(|ahead| at + ahead) else { return };
+    let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let new = ["0", "-1", "65537", "4294967296", "18446744073709551616", "9e99"][dice.below(6)];
+    bytes.splice(from..from + digits, new.bytes());
 }
 
 fn insert(bytes: &mut Vec<u8>, at: usize, piece: &[u8]) {
