@@ -3,6 +3,7 @@
 #   make demo ONCE=1   the same, and end after the answers
 #   make test          install what is missing, run every test
 #   make test-fast     the tests that need neither llama.cpp nor a model
+#   make fuzz          every parser against changed inputs, SECONDS=60 each (tests/fuzz/README.md)
 #   make bench         against llama.cpp's own server, in turns (tests/bench/README.md)
 # Everything that is fetched or built goes to CACHE, outside the checkout.
 
@@ -26,7 +27,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak fuzz fuzz-corpus lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -37,7 +38,7 @@ test: setup lint test-fast model
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
 
 test-fast: setup
-	$(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl
+	$(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl -p fuzz-targets
 	$(CARGO) test $(LOCKED) -p consultd --no-default-features
 
 # Distributions package rustfmt and clippy apart from Rust: where one is missing, that is said and not a failure.
@@ -56,9 +57,25 @@ bench-intake: setup
 soak: setup model
 	$(CARGO) test $(LOCKED) -p engine --features $(FEATURES) --lib -- --ignored --nocapture soak
 
+# All targets in turn; needs rustup's nightly and cargo-fuzz. TARGETS=a,b chooses. What it finds to try next time stays
+# in CACHE; what fails is named and ends the run.
+SECONDS ?= 60
+FUZZ := cargo +nightly fuzz
+fuzz:
+	@for target in $(if $(TARGETS),$$(echo $(TARGETS) | tr , ' '),$$($(FUZZ) list --fuzz-dir tests/fuzz)); do \
+		mkdir -p "$(CACHE)/fuzz/work/$$target" && echo "$$target, $(SECONDS) s" && \
+		CARGO_TARGET_DIR="$(CACHE)/fuzz/target" $(FUZZ) run --fuzz-dir tests/fuzz $$target \
+			"$(CACHE)/fuzz/work/$$target" tests/fuzz/corpus/$$target -- -max_total_time=$(SECONDS) -max_len=8192 \
+			-len_control=20 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix="$(CACHE)/fuzz/failed-$$target-" || exit 1; \
+	done
+
+fuzz-corpus:
+	CARGO_TARGET_DIR="$(CACHE)/fuzz/target" tests/fuzz/corpus.sh "$(CACHE)/fuzz/work"
+
 # Checkouts share the target folder for the sake of the third-party crates. Our own are not shared: cargo takes a test
 # of another checkout for fresh, and it would look for its files there.
-OWN := -p contract -p decide -p engine -p consultd -p adapterctl
+OWN := -p contract -p decide -p engine -p consultd -p adapterctl -p fuzz-targets
 setup:
 	@tests/setup.sh
 	@if [ "$$(cat "$(CARGO_TARGET_DIR)/.checkout" 2>/dev/null)" != "$(CURDIR)" ]; then \
@@ -75,7 +92,7 @@ build: setup
 adapters: build model
 	adapters/train/demo.sh
 
-# The contract's JSON Schemas, from the types.
+# The contract's JSON Schemas and its AsyncAPI document, from the types.
 schemas: setup
 	$(CARGO) run $(LOCKED) -p contract --example schemas
 

@@ -179,10 +179,35 @@ pub fn convert(
     out: &Path,
 ) -> Result<Converted, ConvertError> {
     let heads = Heads::of(architecture, heads)?;
-    let config = Config::read(&peft_dir.join(CONFIG))?;
-    let bytes = read(&peft_dir.join(WEIGHTS), WEIGHTS_BYTES_MAX)?;
-    let weights = SafeTensors::deserialize(&bytes).map_err(ConvertError::Weights)?;
+    let config = Config::parse(&read(&peft_dir.join(CONFIG), CONFIG_BYTES_MAX)?)?;
+    let weights = read(&peft_dir.join(WEIGHTS), WEIGHTS_BYTES_MAX)?;
+    let (converted, tensors) = converted(&config, &weights, architecture, heads)?;
+    replace(out, |file| gguf::write(file, &entries(&converted), &tensors))
+        .map_err(|source| ConvertError::Write { path: out.to_owned(), source })?;
+    Ok(converted)
+}
 
+/// The same in memory: the bytes of both files in, the GGUF file's bytes out.
+pub fn convert_bytes(
+    config: &[u8],
+    weights: &[u8],
+    architecture: Architecture,
+    heads: Option<(u32, u32)>,
+) -> Result<(Converted, Vec<u8>), ConvertError> {
+    let heads = Heads::of(architecture, heads)?;
+    let (converted, tensors) = converted(&Config::parse(config)?, weights, architecture, heads)?;
+    let mut file = Vec::new();
+    gguf::write(&mut file, &entries(&converted), &tensors).expect("memory takes what is written");
+    Ok((converted, file))
+}
+
+fn converted(
+    config: &Config,
+    weights: &[u8],
+    architecture: Architecture,
+    heads: Option<Heads>,
+) -> Result<(Converted, Vec<Tensor>), ConvertError> {
+    let weights = SafeTensors::deserialize(weights).map_err(ConvertError::Weights)?;
     let mut matrices = matrices(&weights, architecture, config.rank)?;
     every_a_has_its_b(&matrices)?;
     layers_agree(&matrices)?;
@@ -192,8 +217,8 @@ pub fn convert(
     }
 
     let tensors: Vec<Tensor> = matrices.into_iter().map(|(place, matrix)| matrix.into_tensor(place)).collect();
-    write(out, architecture, config.alpha, &tensors)?;
-    Ok(Converted { architecture, rank: config.rank, alpha: config.alpha, target_modules, tensors: tensors.len() })
+    let (rank, alpha) = (config.rank, config.alpha);
+    Ok((Converted { architecture, rank, alpha, target_modules, tensors: tensors.len() }, tensors))
 }
 
 /// The settings that the conversion uses; all others have been found harmless or off.
@@ -205,9 +230,8 @@ struct Config {
 }
 
 impl Config {
-    fn read(path: &Path) -> Result<Self, ConvertError> {
-        let bytes = read(path, CONFIG_BYTES_MAX)?;
-        let settings: Map<String, Value> = serde_json::from_slice(&bytes).map_err(ConvertError::Config)?;
+    fn parse(bytes: &[u8]) -> Result<Self, ConvertError> {
+        let settings: Map<String, Value> = serde_json::from_slice(bytes).map_err(ConvertError::Config)?;
         settings_are_supported(&settings)?;
         Ok(Self { rank: rank(&settings)?, alpha: alpha(&settings)?, targets: listed_targets(&settings)? })
     }
@@ -545,15 +569,13 @@ fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ConvertError> {
     Ok(bytes)
 }
 
-fn write(out: &Path, architecture: Architecture, alpha: f32, tensors: &[Tensor]) -> Result<(), ConvertError> {
-    let entries = [
-        ("general.architecture", gguf::Value::Text(architecture.as_str())),
+fn entries(converted: &Converted) -> [(&'static str, gguf::Value<'static>); 4] {
+    [
+        ("general.architecture", gguf::Value::Text(converted.architecture.as_str())),
         ("general.type", gguf::Value::Text("adapter")),
         ("adapter.type", gguf::Value::Text("lora")),
-        ("adapter.lora.alpha", gguf::Value::F32(alpha)),
-    ];
-    replace(out, |file| gguf::write(file, &entries, tensors))
-        .map_err(|source| ConvertError::Write { path: out.to_owned(), source })
+        ("adapter.lora.alpha", gguf::Value::F32(converted.alpha)),
+    ]
 }
 
 /// Beside as `.part`, synced, then renamed. A `.part` left by a failure is overwritten by the next conversion.

@@ -4,8 +4,6 @@
 //! samples.jsonl ─ render ─▶ rows.jsonl ─ train/train.py ─▶ PEFT folder ─ package ─▶ adapter.gguf + manifest.json
 //! ```
 
-mod convert;
-mod gguf;
 mod package;
 mod render;
 

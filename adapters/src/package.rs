@@ -1,9 +1,7 @@
 //! A trained adapter as the box takes it: `adapter.gguf` and `manifest.json` in one folder.
 
-use crate::{
-    convert::{Architecture, convert},
-    samples,
-};
+use crate::samples;
+use adapterctl::convert::{Architecture, convert};
 use clap::Args;
 use contract::{
     answer::ReviewState,

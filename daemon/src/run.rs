@@ -12,7 +12,8 @@ use crate::{
     broker::{Ack, Link},
     info,
     reserve::Reserve,
-    store::{Retention, Store, StoreError},
+    settings::Retention,
+    store::{Store, StoreError},
     worker::News,
 };
 use contract::{

@@ -1,7 +1,7 @@
 //! The settings file. Every fault is reported at once, so that a technician on the telephone needs one round;
 //! a key that nobody reads is a fault, because a setting accepted and ignored is a lie.
+//! Knows nothing of the other files here: `tests/fuzz/targets` reads it as its own.
 
-use crate::store::Retention;
 use age::x25519::Recipient;
 use contract::ids::TabletName;
 use engine::{
@@ -39,6 +39,15 @@ pub struct Settings {
     pub attempts_max: u32,
     /// A worker silent for longer while it has work is ended.
     pub silence_s_max: u64,
+}
+
+/// How long a case is kept; what is kept when is told in `store/keep.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub answers_s: u64,
+    pub others_s: u64,
+    /// Of the store's live pages.
+    pub bytes_max: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,7 +96,7 @@ pub fn load(path: &Path) -> Result<Settings, Faults> {
     parse(&text)
 }
 
-fn parse(text: &str) -> Result<Settings, Faults> {
+pub fn parse(text: &str) -> Result<Settings, Faults> {
     let table: Table = text.parse().map_err(|e: toml::de::Error| Faults(vec![e.to_string().trim().to_owned()]))?;
     let mut faults = Faults::default();
     let mut root = Section { name: String::new(), table, faults: &mut faults };

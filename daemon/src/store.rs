@@ -26,7 +26,7 @@ use std::{fs::File, path::PathBuf};
 mod keep;
 mod open;
 
-pub use keep::{Retention, snapshot};
+pub use keep::snapshot;
 pub use open::is_replaced;
 
 /// Answers without a receipt that a restart takes up again: the newest. Older ones wait for a `resend`.

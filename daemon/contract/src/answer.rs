@@ -2,7 +2,7 @@
 //! at least one condition that cannot be excluded, and the provenance are types without an empty value.
 
 use crate::{
-    bounded::{Hex, List, Text},
+    bounded::{Hex, List, Text, finite},
     ids::{Department, Lang, RequestId},
     limits::*,
     words::*,
@@ -193,7 +193,7 @@ pub struct Uncertainty {
     pub level: UncertaintyLevel,
     pub basis: UncertaintyBasis,
     /// Mean natural logarithm of the probability of the model's own tokens; absent without a model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     pub mean_logprob: Option<f32>,
 }
 

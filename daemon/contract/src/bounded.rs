@@ -245,9 +245,38 @@ impl<T: JsonSchema, const MAX: usize> JsonSchema for List<T, MAX> {
     }
 }
 
+/// For a number (or an absent one) that `f32` can hold. JSON's 1e300 would read as infinite, which passes for a number
+/// and cannot be written again.
+pub fn finite<'de, D, T>(d: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Into<Option<f32>> + Copy,
+{
+    let number = T::deserialize(d)?;
+    match number.into() {
+        Some(n) if !n.is_finite() => Err(de::Error::custom("a number beyond all measure")),
+        _ => Ok(number),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_finite_or_refused() {
+        #[derive(Deserialize)]
+        struct Number(#[serde(deserialize_with = "finite")] f32);
+        #[derive(Deserialize)]
+        struct Maybe(#[serde(deserialize_with = "finite")] Option<f32>);
+        let number = |text| serde_json::from_str::<Number>(text).map(|it| it.0).ok();
+        let maybe = |text| serde_json::from_str::<Maybe>(text).map(|it| it.0).ok();
+        assert_eq!(
+            [number("3.4e38"), number("-1"), number("3.5e38"), number("-1e300")],
+            [Some(3.4e38), Some(-1.0), None, None]
+        );
+        assert_eq!([maybe("null"), maybe("2"), maybe("1e300")], [Some(None), Some(Some(2.0)), None]);
+    }
 
     #[test]
     fn bounds_count_characters_not_bytes() {

@@ -4,7 +4,7 @@
 //! There is no field for a name or an identity number, and there never will be.
 
 use crate::{
-    bounded::{Code, List, Text},
+    bounded::{Code, List, Text, finite},
     limits::*,
     words::open_to_new_words,
 };
@@ -32,7 +32,7 @@ pub struct Case {
     pub pregnancy: Option<Pregnancy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lactating: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.2, max = 400.0))]
     pub weight_kg: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +78,7 @@ pub struct Complaint {
     {"properties": {"unit": {"const": "year"}, "value": {"maximum": 150}}},
 ]))]
 pub struct Age {
+    #[serde(deserialize_with = "finite")]
     #[schemars(range(min = 0.0))]
     pub value: f32,
     pub unit: AgeUnit,
@@ -160,25 +161,25 @@ pub enum FindingState {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Vitals {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 20.0, max = 45.0))]
     pub t_c: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 350.0))]
     pub hr: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 150.0))]
     pub rr: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 350.0))]
     pub sbp: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 250.0))]
     pub dbp: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub spo2: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub glucose: Option<f32>,
 }

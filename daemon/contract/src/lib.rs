@@ -1,7 +1,7 @@
 //! The words that tablets and the box say to each other: requests, replies, topics and every bound.
 //!
-//! No I/O and no clock here. `schema/` beside this crate holds the JSON Schema of each message,
-//! generated from these types; `golden/` holds one example of each, which must always parse.
+//! No I/O and no clock here. `schema/` beside this crate holds the JSON Schema of each message and `asyncapi.json` who
+//! says it where, generated from these types; `golden/` holds one example of each, which must always parse.
 //!
 //! ```text
 //! tablet ── consult | cancel | resend ─────▶ consult/1/req/<tablet>
@@ -17,6 +17,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod asyncapi;
 pub mod bounded;
 pub mod case;
 pub mod ids;

@@ -1,6 +1,6 @@
 //! `manifest.json` beside an adapter: what it is, what it was made for, and from what.
 
-use crate::{answer::ReviewState, ids::Department};
+use crate::{answer::ReviewState, bounded::finite, ids::Department};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ pub struct AdapterManifest {
     /// of the same shape without a word, so the box compares this before it loads.
     pub base_sha256: String,
     pub rank: u32,
+    #[serde(deserialize_with = "finite")]
     pub alpha: f32,
     pub target_modules: Vec<String>,
     /// The form and prompt that it was trained with; the box refuses another one.

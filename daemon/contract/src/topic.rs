@@ -3,6 +3,7 @@
 use crate::ids::TabletName;
 
 pub const REQUESTS: &str = "consult/1/req/+";
+pub const RESPONSES: &str = "consult/1/res/+";
 pub const RECEIPTS: &str = "consult/1/receipt/+";
 pub const REVIEWS: &str = "consult/1/review/+";
 pub const ADMINS: &str = "consult/1/admin/+";

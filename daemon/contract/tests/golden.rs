@@ -4,6 +4,7 @@
 //! golden/<message>[.<variant>].json ──valid?──▶ schema/<message>.json ◀──same?── types
 //!        └──────────────────────── parses, and comes back whole ───────────────────┘
 //! ```
+//! The AsyncAPI document, which refers to both, has its tests in `asyncapi.rs`; readers of other versions in `versions.rs`.
 
 use contract::{
     case::{FindingState, PregnancyStatus, Sex},

@@ -2,11 +2,12 @@
 
 use crate::prompt::PromptFormat;
 use contract::{
+    bounded::finite,
     case::Case,
     ids::{Department, Lang, RequestId},
     reply::Section,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 
 /// Daemon → worker.
@@ -134,7 +135,14 @@ pub enum Question {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     pub question: Question,
+    #[serde(deserialize_with = "finite_each")]
     pub options: Vec<(String, f32)>,
+}
+
+fn finite_each<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(String, f32)>, D::Error> {
+    #[derive(Deserialize)]
+    struct Scored(String, #[serde(deserialize_with = "finite")] f32);
+    Ok(Vec::deserialize(d)?.into_iter().map(|Scored(option, probability)| (option, probability)).collect())
 }
 
 /// Worker → daemon.
@@ -205,6 +213,7 @@ pub struct Refused {
 pub struct WrittenLine {
     pub text: String,
     /// Mean natural logarithm of the probabilities of its tokens.
+    #[serde(deserialize_with = "finite")]
     pub logprob: f32,
 }
 

@@ -15,20 +15,12 @@ use super::{
     open::{FILE, existing},
     sql,
 };
-use crate::{replace, reserve};
+use crate::{replace, reserve, settings::Retention};
 use rusqlite::{Connection, params};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    pub answers_s: u64,
-    pub others_s: u64,
-    /// Of the store's live pages.
-    pub bytes_max: Option<u64>,
-}
 
 /// Cases that are deleted at a time: some tens of milliseconds, and with a look every ten minutes more in a day than come.
 const AT_A_TIME: i64 = 100;

@@ -2,6 +2,7 @@ use super::{
     open::{FILE, MIGRATIONS},
     *,
 };
+use crate::settings::Retention;
 use std::path::Path;
 
 fn accepted(n: u128) -> Record {

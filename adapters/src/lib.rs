@@ -1,0 +1,5 @@
+//! What `adapterctl` does with files from outside: a trained adapter becomes one that the box loads. A library, so that
+//! tests can throw files at it that no folder ever held.
+
+pub mod convert;
+mod gguf;

@@ -1,0 +1,4 @@
+#![no_main]
+use libfuzzer_sys as _;
+
+consultd_fuzz::target!("answer");
