@@ -26,8 +26,10 @@ const INBOX_MAX: usize = 256;
 const ORDERS_MAX: usize = 256;
 /// How often the loop looks at the clock when nothing else happens.
 const TICK: Duration = Duration::from_millis(250);
-/// How often somebody looks at the machine's heat. It rises for minutes before it matters.
-const LOOK: Duration = Duration::from_secs(30);
+/// How often somebody looks whether the disk's reserve is there. While it is not, patients are refused for it.
+const LOOK: Duration = Duration::from_secs(2);
+/// And at the machine's heat with every so many looks, which is every 30 s: it rises for minutes before it matters.
+const LOOKS_A_MACHINE: u64 = 15;
 const COPY: Duration = Duration::from_secs(3600);
 
 pub fn main(config: &Path, devices: Vec<String>) -> Exit {
@@ -167,8 +169,11 @@ async fn tick(inbox: Sender<Input>) {
 async fn look(inbox: Sender<Input>, reserve: Reserve) {
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
+    for n in 0_u64.. {
         interval.tick().await;
+        if !n.is_multiple_of(LOOKS_A_MACHINE) && reserve.is_there() {
+            continue;
+        }
         let reserve = reserve.clone();
         let look = move || {
             reserve.restock();
