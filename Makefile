@@ -4,6 +4,7 @@
 #   make test          install what is missing, run every test
 #   make test-fast     the tests that need neither llama.cpp nor a model
 #   make fuzz          every parser against changed inputs, SECONDS=60 each (tests/fuzz/README.md)
+#   make crash         the daemon and the broker while everything under them fails; ROUNDS=500, SEED=17 for one again
 #   make bench         against llama.cpp's own server, in turns (tests/bench/README.md)
 # Everything that is fetched or built goes to CACHE, outside the checkout.
 
@@ -27,7 +28,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak fuzz fuzz-corpus lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak fuzz fuzz-corpus crash lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -52,6 +53,10 @@ lint: setup
 # From publish to `accepted` with 20 tablets and the scripted engine, against one sync of the disk. RUNS=5
 bench-intake: setup
 	RUNS=$(RUNS) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test load -- --ignored --nocapture intake
+
+# tests/crash.rs by itself, with a line for each round; without ROUNDS as many as `make test-fast` has.
+crash: setup
+	ROUNDS=$(ROUNDS) SEED=$(SEED) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test crash -- --nocapture
 
 # Thousands of forms through the real model with flat memory: SOAK_JOBS=2000 (the default) takes half an hour on two cores.
 soak: setup model

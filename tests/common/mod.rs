@@ -170,12 +170,7 @@ impl Clinic {
 
     /// The worker is the daemon's only child.
     pub fn worker_pid(&self) -> Option<u32> {
-        let pid = self.daemon_pid();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-        let of_tasks = tasks.flatten().filter_map(|t| fs::read_to_string(t.path().join("children")).ok());
-        let all: String = std::iter::once(children).chain(of_tasks).collect::<Vec<_>>().join(" ");
-        all.split_whitespace().next()?.parse().ok()
+        worker_of(self.daemon_pid())
     }
 
     pub fn signal_worker(&self, signal: rustix::process::Signal) {
@@ -192,6 +187,14 @@ impl Clinic {
     }
 }
 
+pub fn worker_of(daemon: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children")).unwrap_or_default();
+    let tasks = fs::read_dir(format!("/proc/{daemon}/task")).ok()?;
+    let of_tasks = tasks.flatten().filter_map(|t| fs::read_to_string(t.path().join("children")).ok());
+    let all: String = std::iter::once(children).chain(of_tasks).collect::<Vec<_>>().join(" ");
+    all.split_whitespace().next()?.parse().ok()
+}
+
 fn socket(folder: &Path) -> PathBuf {
     folder.join("mqtt.sock")
 }
@@ -206,9 +209,10 @@ pub fn broker(folder: &Path) -> Running {
     let user = String::from_utf8(Command::new("id").arg("-un").output().expect("id").stdout).expect("a name");
     let config = format!(
         "user {}\nallow_anonymous true\nmessage_size_limit 1048576\nmax_queued_messages 10000\n\
-         persistence true\npersistence_location {}/\nautosave_interval 60\nlistener 0 {}\n",
+         persistence true\npersistence_location {}/\nautosave_interval 60\nlog_dest file {}\nlog_type all\nlistener 0 {}\n",
         user.trim(),
         folder.display(),
+        folder.join("broker.log").display(),
         socket(folder).display()
     );
     let file = folder.join("mosquitto.conf");
@@ -229,7 +233,7 @@ pub fn broker(folder: &Path) -> Running {
     running
 }
 
-fn demo_adapters() -> String {
+pub fn demo_adapters() -> String {
     let folders = ["internal", "obstetrics", "pediatrics"].map(demo_adapter);
     format!("[adapters]\nfolders = {folders:?}\n")
 }

@@ -1,0 +1,102 @@
+//! What must hold of each message that a tablet hears, at the moment it hears it. What must hold at the end of a round
+//! is in `life.rs`.
+
+use crate::{
+    book::{Book, LASTING},
+    sorts::CANARIES,
+};
+use serde_json::Value;
+
+/// The refusal of other content, in the book's words.
+pub const CONFLICT: &str = "id conflict";
+
+/// The red flags and the triage of each sort, from a run in which nothing failed.
+pub type Control = Vec<Flags>;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flags {
+    pub triage: Value,
+    pub red_flags: Value,
+    pub alert: bool,
+}
+
+impl Flags {
+    pub fn of(message: &Value, alert: bool) -> Self {
+        Self { triage: message["triage"].clone(), red_flags: message["red_flags"].clone(), alert }
+    }
+}
+
+/// What a message means to the tablet that hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// One of the lasting messages of its own request.
+    Lasting(usize, &'static str),
+    /// Send the same bytes again, later.
+    Later(usize, u64),
+    /// Nothing to do.
+    Noted,
+}
+
+pub fn of_a_message(book: &mut Book, tablet: usize, bytes: &[u8]) -> Told {
+    let message: Value = serde_json::from_slice(bytes).expect("the box speaks JSON");
+    let kind = message["type"].as_str().unwrap_or_default();
+    let Some(n) = book.find(&message["id"]) else {
+        // Without an id: the refusal of a message that could not be read. With one that nobody has asked: never.
+        assert!(kind == "error" && message["id"].is_null(), "about something that nobody asked: {message}");
+        of_a_refusal(&message);
+        return Told::Noted;
+    };
+    let asked = &book.asked[n];
+    if kind == "error" {
+        of_a_refusal(&message);
+        let (code, stop) = (message["code"].as_str().unwrap_or_default(), message["final"] == true);
+        let foreign = asked.tablet != tablet;
+        if !stop {
+            return if foreign { Told::Noted } else { Told::Later(n, message["retry_after_s"].as_u64().unwrap_or(1)) };
+        }
+        let known = foreign && code == "unknown_id" || code == "id_conflict" && (foreign || asked.abused);
+        let lost = if code == "unknown_id" { "P1: what was accepted is lost: " } else { "" };
+        assert!(known, "{lost}an honest tablet is told {code} for {}", asked.id);
+        let refused = if code == "unknown_id" { "unknown id" } else { CONFLICT };
+        *book.tally.entry((n, refused)).or_default() += 1;
+        book.count(refused);
+        return Told::Noted;
+    }
+    assert_eq!(asked.tablet, tablet, "{kind} of another tablet's {}", asked.id);
+    let Some(kind) = LASTING.iter().copied().find(|lasting| *lasting == kind) else { return Told::Noted };
+    if let Some(first) = asked.heard.get(kind) {
+        assert!(first == bytes, "P2: the {kind} of {} has changed:\n{}", asked.id, both(first, bytes));
+    }
+    match kind {
+        "alert" => of_the_flags(book, n, &message),
+        "answer" => of_an_answer(book, n, &message),
+        _ => {}
+    }
+    Told::Lasting(n, kind)
+}
+
+/// P9: a refusal never repeats what was said.
+fn of_a_refusal(message: &Value) {
+    let text = message.to_string();
+    assert!(!CANARIES.iter().any(|word| text.contains(word)), "P9: a refusal quotes: {text}");
+}
+
+fn of_an_answer(book: &Book, n: usize, answer: &Value) {
+    let id = &book.asked[n].id;
+    assert_eq!(answer["disclaimer"]["zh"], "本建议由AI辅助生成，最终决策权归执业医师所有。", "P5: {id}");
+    assert!(answer["disclaimer"]["en"].as_str().is_some_and(|text| !text.is_empty()), "P5: {id}");
+    let entries = answer["cannot_exclude"].as_array();
+    assert!(entries.is_some_and(|entries| !entries.is_empty()), "P5: {id} excludes everything");
+    of_the_flags(book, n, answer);
+}
+
+/// P10, and P4: the answer is that of the content that was accepted.
+fn of_the_flags(book: &Book, n: usize, message: &Value) {
+    let (Some(control), Some(sort)) = (&book.control, book.asked[n].sort) else { return };
+    let (said, calm) = (Flags::of(message, control[sort].alert), &control[sort]);
+    assert_eq!(said, *calm, "P10 or P4: the flags of {} are not those of a quiet run", book.asked[n].id);
+}
+
+fn both(first: &[u8], second: &[u8]) -> String {
+    format!("first  {}\nsecond {}", String::from_utf8_lossy(first), String::from_utf8_lossy(second))
+}

@@ -1,0 +1,270 @@
+//! The box and all that it stands on: daemon, worker, broker, the line between them, disk and clock. Each can be made to
+//! fail; what ends is started again, as systemd would.
+//!
+//! ```text
+//!   tablets ──▶ mqtt.sock ── Mosquitto                      folder/  log  broker.log  mosquitto.db  consultd.toml
+//!                  ▲                                                 state/ (the daemon's disk)   platter/   tmp/
+//!               proxy.rs ◀── daemon.sock ── consultd ── worker
+//!                                              └── shim.c ── disk.rs
+//! ```
+
+use crate::{
+    book::Book,
+    common::{Running, broker, demo_adapters, worker_of, write},
+    dice::Dice,
+    disk::Disk,
+    platter::{self, Unsynced},
+    proxy::Proxy,
+    shim::{Order, Shim},
+    sorts::{POISON, SILENCE},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// What this machine can do to a box.
+#[derive(Debug, Clone)]
+pub struct Means {
+    pub shim: Option<PathBuf>,
+    pub small_disk: bool,
+}
+
+/// The daemon's patience with a worker, as short as the settings allow.
+pub const SILENCE_S_MAX: u64 = 5;
+/// As systemd: not at once, or a full disk makes a busy loop.
+const RESTART: Duration = Duration::from_millis(200);
+/// `Exit::Store` of daemon/src/main.rs.
+const STORE_FAILED: i32 = 74;
+
+struct Daemon {
+    running: Running,
+    told_to_stop: bool,
+    /// The disk was bad at some moment of its life, and it may end for that.
+    met_a_bad_disk: bool,
+}
+
+pub struct World {
+    pub folder: TempDir,
+    pub runtime: Runtime,
+    pub disk: Disk,
+    pub shim: Option<Shim>,
+    pub proxy: Proxy,
+    broker: Option<Running>,
+    broker_back_at: Instant,
+    daemon: Option<Daemon>,
+    daemon_back_at: Instant,
+    stopped_worker: Option<u32>,
+    bad_disk: bool,
+}
+
+impl World {
+    pub fn new(means: &Means, dice: &mut Dice) -> Self {
+        let folder = tempfile::Builder::new().prefix("consultd-crash-").tempdir().expect("a temporary folder");
+        let path = folder.path();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let proxy = Proxy::open(runtime.handle(), &path.join("daemon.sock"), path.join("mqtt.sock"));
+        let disk = Disk::new(&path.join("state"), means.small_disk).expect("it was tried before");
+        let shim = means.shim.as_ref().map(|library| Shim::new(library, path));
+        fs::create_dir(path.join("tmp")).expect("a folder");
+        write(&path.join("consultd.toml"), &settings(path, dice));
+        let now = Instant::now();
+        let mut world = Self {
+            runtime,
+            disk,
+            shim,
+            proxy,
+            broker: None,
+            broker_back_at: now,
+            daemon: None,
+            daemon_back_at: now,
+            stopped_worker: None,
+            bad_disk: false,
+            folder,
+        };
+        world.start_broker();
+        world.start_daemon();
+        world
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("mqtt.sock")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn start_daemon(&mut self) {
+        let path = self.folder.path();
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log file");
+        let mut command = self.disk.command(env!("CARGO_BIN_EXE_consultd"));
+        command.args(["run", "--config"]).arg(path.join("consultd.toml"));
+        command.env("TMPDIR", path.join("tmp")).stdin(Stdio::null()).stderr(log);
+        if let Some(shim) = &self.shim {
+            command = shim.command(command, &self.disk.state);
+        }
+        let running = Running::start(&mut command);
+        self.daemon = Some(Daemon { running, told_to_stop: false, met_a_bad_disk: self.bad_disk });
+    }
+
+    fn start_broker(&mut self) {
+        let _ = fs::remove_file(self.socket());
+        self.broker = Some(broker(self.folder.path()));
+    }
+
+    /// Looks who has ended and who is to come back.
+    pub fn look_after(&mut self, book: &mut Book) {
+        let now = Instant::now();
+        if self.broker.is_none() && self.broker_back_at <= now {
+            book.note("the broker starts");
+            self.start_broker();
+        }
+        match &mut self.daemon {
+            None if self.daemon_back_at <= now => {
+                book.note("the daemon starts");
+                self.start_daemon();
+            }
+            None => {}
+            Some(daemon) => {
+                let Some(status) = daemon.running.0.try_wait().expect("it is our child") else { return };
+                book.note(format!("the daemon has ended: {status}"));
+                book.count(daemon.may_end(status));
+                self.daemon = None;
+                self.daemon_back_at = now + RESTART;
+            }
+        }
+    }
+
+    pub fn daemon_pid(&self) -> Option<u32> {
+        self.daemon.as_ref().map(|daemon| daemon.running.0.id())
+    }
+
+    fn worker_pid(&self) -> Option<u32> {
+        self.daemon_pid().and_then(worker_of)
+    }
+
+    /// False where there is none.
+    pub fn kill_daemon(&mut self, back_in_ms: u64) -> bool {
+        let Some(mut daemon) = self.daemon.take() else { return false };
+        daemon.running.kill();
+        self.continue_worker(); // a stopped one would never learn that its daemon is gone
+        self.daemon_back_at = Instant::now() + Duration::from_millis(back_in_ms);
+        true
+    }
+
+    pub fn signal_daemon(&mut self, signal: Signal) -> bool {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.told_to_stop |= signal == Signal::TERM;
+        }
+        self.daemon_pid().is_some_and(|pid| send(pid, signal))
+    }
+
+    pub fn signal_worker(&mut self, signal: Signal) -> bool {
+        let Some(pid) = self.worker_pid() else { return false };
+        self.stopped_worker = (signal == Signal::STOP).then_some(pid).or(self.stopped_worker);
+        send(pid, signal)
+    }
+
+    pub fn continue_worker(&mut self) {
+        if let Some(pid) = self.stopped_worker.take().filter(|pid| is_consultd(*pid)) {
+            send(pid, Signal::CONT);
+        }
+    }
+
+    pub fn kill_broker(&mut self, forget: bool, back_in_ms: u64) -> bool {
+        let Some(mut broker) = self.broker.take() else { return false };
+        broker.kill();
+        let _ = fs::remove_file(self.socket());
+        if forget {
+            let _ = fs::remove_file(self.folder.path().join("mosquitto.db"));
+        }
+        self.broker_back_at = Instant::now() + Duration::from_millis(back_in_ms);
+        true
+    }
+
+    /// Both at once; and of the disk what was synced. Says how many pages were lost.
+    pub fn cut_power(&mut self, unsynced: Unsynced, back_in_ms: u64, dice: &mut Dice) -> u32 {
+        self.kill_daemon(back_in_ms);
+        self.kill_broker(false, back_in_ms);
+        self.daemon_back_at = Instant::now() + Duration::from_millis(back_in_ms);
+        let Some(shim) = &self.shim else { return 0 };
+        let files = self.disk.files().expect("the state folder can be listed");
+        platter::power_cut(&files, &shim.platter, unsynced, dice).expect("the state folder can be written")
+    }
+
+    /// Until `heal_disk` the daemon may end for it.
+    pub fn disk_is_bad(&mut self) {
+        self.bad_disk = true;
+        if let Some(daemon) = &mut self.daemon {
+            daemon.met_a_bad_disk = true;
+        }
+    }
+
+    pub fn heal_disk(&mut self) {
+        self.disk.free();
+        if let Some(shim) = &self.shim {
+            [Order::FailSyncs, Order::FailWrites].into_iter().for_each(|order| shim.set(order, 0));
+        }
+        self.bad_disk = false;
+    }
+
+    /// Told to stop, it says goodbye and ends with 0.
+    pub fn stop_daemon(&mut self) {
+        let mut daemon = self.daemon.take().expect("a running daemon");
+        assert!(send(daemon.running.0.id(), Signal::TERM));
+        let status = daemon.running.0.wait().expect("it ends");
+        assert_eq!(status.code(), Some(0), "the daemon was told to stop");
+    }
+}
+
+impl Daemon {
+    /// What its end is to be counted as; an end without a reason is a fault.
+    fn may_end(&self, status: ExitStatus) -> &'static str {
+        match status.code() {
+            Some(0) if self.told_to_stop => "stopped",
+            // Told before it could listen.
+            None if self.told_to_stop && status.signal() == Some(Signal::TERM.as_raw()) => "stopped",
+            Some(STORE_FAILED) if self.met_a_bad_disk => "exit 74",
+            _ => panic!("the daemon ended by itself: {status}"),
+        }
+    }
+}
+
+fn settings(folder: &Path, dice: &mut Dice) -> String {
+    let (delay_ms, jobs_max, queue_max) = (dice.pick(&[0, 5, 25]), dice.pick(&[1, 2, 4]), dice.pick(&[6, 32, 32, 200]));
+    format!(
+        "[box]\nname = \"crash-box\"\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n[engine]\nkind = \"scripted\"\n\
+         script = {{ delay_ms_per_section = {delay_ms}, crash_on = \"{POISON}\", hang_on = \"{SILENCE}\" }}\n\
+         silence_s_max = {SILENCE_S_MAX}\njobs_max = {jobs_max}\n{}[queue]\nqueue_max = {queue_max}\n",
+        folder.join("state"),
+        folder.join("daemon.sock"),
+        demo_adapters()
+    )
+}
+
+fn send(pid: u32, signal: Signal) -> bool {
+    Pid::from_raw(pid as i32).is_some_and(|pid| kill_process(pid, signal).is_ok())
+}
+
+fn is_consultd(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "consultd")
+}
+
+/// What can be tried here; says in a sentence what cannot.
+pub fn means(folder: &Path) -> Means {
+    let shim = crate::shim::build(folder)
+        .map_err(|why| println!("skipped: failing syncs and writes, power cuts of the disk, a stepping clock: {why}"))
+        .ok();
+    let small_disk = Disk::new(&folder.join("small"), true)
+        .map_err(|why| println!("skipped: a full disk: {why}"))
+        .is_ok_and(|disk| disk.command("true").status().is_ok_and(|status| status.success()));
+    Means { shim, small_disk }
+}
