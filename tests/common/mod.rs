@@ -58,8 +58,7 @@ pub struct Clinic {
 impl Clinic {
     /// With the scripted engine; `script` is a TOML inline table.
     pub fn scripted(script: &str, more: &str) -> Self {
-        let adapters = demo_adapters();
-        Self::open(&format!("[engine]\nkind = \"scripted\"\nscript = {script}\nsilence_s_max = 5\n{adapters}\n{more}"))
+        Self::open(&scripted_settings(script, more))
     }
 
     /// Its state on a small disk of its own, which goes with it. None where this machine gives no user its own mounts.
@@ -111,6 +110,11 @@ impl Clinic {
     pub fn open(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let broker = broker(folder.path());
+        Self::open_beside(folder, broker, settings)
+    }
+
+    /// With a broker that runs already, its socket in that folder.
+    pub fn open_beside(folder: TempDir, broker: Running, settings: &str) -> Self {
         let file = folder.path().join("consultd.toml");
         let head = format!(
             "[box]\nname = \"test-box\"\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n",
@@ -204,19 +208,23 @@ pub fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("a file in the temporary folder");
 }
 
-/// The real Mosquitto. `MOSQUITTO` names another binary.
+/// The real Mosquitto, open to all on its Unix socket.
 pub fn broker(folder: &Path) -> Running {
-    let user = String::from_utf8(Command::new("id").arg("-un").output().expect("id").stdout).expect("a name");
     let config = format!(
-        "user {}\nallow_anonymous true\nmessage_size_limit 1048576\nmax_queued_messages 10000\n\
+        "allow_anonymous true\nmessage_size_limit 1048576\nmax_queued_messages 10000\n\
          persistence true\npersistence_location {}/\nautosave_interval 60\nlog_dest file {}\nlog_type all\nlistener 0 {}\n",
-        user.trim(),
         folder.display(),
         folder.join("broker.log").display(),
         socket(folder).display()
     );
+    broker_with(folder, &config)
+}
+
+/// With another configuration. `MOSQUITTO` names another binary.
+pub fn broker_with(folder: &Path, config: &str) -> Running {
+    let user = String::from_utf8(Command::new("id").arg("-un").output().expect("id").stdout).expect("a name");
     let file = folder.join("mosquitto.conf");
-    write(&file, &config);
+    write(&file, &format!("user {}\n{config}", user.trim()));
     let program = std::env::var("MOSQUITTO").unwrap_or_else(|_| {
         ["/usr/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
             .into_iter()
@@ -224,13 +232,23 @@ pub fn broker(folder: &Path) -> Running {
             .unwrap_or("mosquitto")
             .to_owned()
     });
-    let running = Running::start(Command::new(program).arg("-c").arg(file).stderr(Stdio::null()).stdout(Stdio::null()));
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("broker.log")).expect("a log file");
+    let running = Running::start(Command::new(program).arg("-c").arg(file).stderr(log).stdout(Stdio::null()));
     let began = Instant::now();
     while !socket(folder).exists() {
-        assert!(began.elapsed() < PATIENCE, "Mosquitto does not open its socket");
+        assert!(began.elapsed() < PATIENCE, "Mosquitto does not open its socket: {}", broker_log(folder));
         std::thread::sleep(Duration::from_millis(10));
     }
     running
+}
+
+pub fn broker_log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("broker.log")).unwrap_or_default()
+}
+
+pub fn scripted_settings(script: &str, more: &str) -> String {
+    let adapters = demo_adapters();
+    format!("[engine]\nkind = \"scripted\"\nscript = {script}\nsilence_s_max = 5\n{adapters}\n{more}")
 }
 
 pub fn demo_adapters() -> String {
