@@ -284,6 +284,14 @@ impl Guest {
         self.heard.drain(..).collect()
     }
 
+    /// Waits for an error with this code, and for no longer than that.
+    pub fn is_told(&mut self, code: &str) {
+        let began = Instant::now();
+        while !self.heard().iter().any(|(_, payload)| parse(payload)["code"] == code) {
+            assert!(began.elapsed() < PATIENCE, "{} is never told {code}", self.name);
+        }
+    }
+
     /// What is left when the connection may be closed.
     pub fn rest(&mut self) -> Vec<(String, Vec<u8>)> {
         self.ping();
