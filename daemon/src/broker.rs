@@ -3,8 +3,9 @@
 //! MQTT carries, it does not remember: what must not be lost is in the store, and is sent until its receipt comes.
 //! A message is acknowledged by hand, after the commit.
 
-use crate::run::Input;
+use crate::{run::Input, ways::Way};
 use contract::{
+    ids::TabletName,
     info::BoxInfo,
     load::BoxLoad,
     status::{BoxState, BoxStatus},
@@ -17,7 +18,7 @@ use rumqttc::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{Filter, LastWill, Packet, Publish, SubscribeReasonCode},
+            v5::{Filter, LastWill, Packet, Publish, PublishProperties, SubscribeReasonCode},
         },
     },
 };
@@ -60,12 +61,15 @@ pub struct Link {
 impl Link {
     /// Hands a message to the broker's link. Lost if the link is down or full: whoever must not lose it sends again.
     /// While it is down nothing is kept, or there would be no room for the subscription when it is up again.
-    pub fn publish(&self, topic: String, message: Vec<u8>) {
-        self.send(topic, false, message);
+    pub fn publish(&self, tablet: &TabletName, way: Way, message: Vec<u8>) {
+        let properties =
+            PublishProperties { correlation_data: way.correlation.map(Into::into), ..PublishProperties::default() };
+        self.send(way.topic.unwrap_or_else(|| topic::response(tablet)), false, properties, message);
     }
 
     pub fn status(&self, status: &BoxStatus) {
-        self.send(topic::BOX_STATUS.to_owned(), true, serde_json::to_vec(status).expect("a status serialises"));
+        let message = serde_json::to_vec(status).expect("a status serialises");
+        self.send(topic::BOX_STATUS.to_owned(), true, PublishProperties::default(), message);
     }
 
     /// A hint that is soon another: lost, it is not missed.
@@ -77,13 +81,16 @@ impl Link {
 
     /// Says whether it is on its way; nobody repeats it but the loop.
     pub fn info(&self, info: &BoxInfo) -> bool {
-        self.send(topic::BOX_INFO.to_owned(), true, serde_json::to_vec(info).expect("an info serialises"))
+        let message = serde_json::to_vec(info).expect("an info serialises");
+        self.send(topic::BOX_INFO.to_owned(), true, PublishProperties::default(), message)
     }
 
     /// Whether the link has taken it.
-    fn send(&self, topic: String, retain: bool, message: Vec<u8>) -> bool {
+    fn send(&self, topic: String, retain: bool, properties: PublishProperties, message: Vec<u8>) -> bool {
         let up = self.up.load(Ordering::SeqCst);
-        let taken = up && self.client.try_publish(topic, QoS::AtLeastOnce, retain, message).is_ok();
+        let publish =
+            || self.client.try_publish_with_properties(topic, QoS::AtLeastOnce, retain, message, properties).is_ok();
+        let taken = up && publish();
         if up && !taken {
             tracing::warn!("the way to the broker is full; a message waits for its repetition");
         }
@@ -215,5 +222,13 @@ impl Ack {
     }
     pub fn payload(&self) -> &[u8] {
         &self.publish.payload
+    }
+    pub fn way(&self, tablet: &TabletName) -> Way {
+        let properties = self.publish.properties.as_ref();
+        Way::wanted(
+            tablet,
+            properties.and_then(|p| p.response_topic.as_deref()),
+            properties.and_then(|p| p.correlation_data.as_deref()),
+        )
     }
 }

@@ -16,6 +16,7 @@ mod store;
 mod trace;
 mod verify;
 mod vital;
+mod ways;
 mod worker;
 
 use clap::{Parser, Subcommand};

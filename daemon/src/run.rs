@@ -14,10 +14,11 @@ use crate::{
     reserve::Reserve,
     settings::Retention,
     store::{Store, StoreError},
+    ways::Ways,
     worker::News,
 };
 use contract::{
-    ids::RequestId,
+    ids::{RequestId, TabletName},
     info::{BoxInfo, MachineInfo},
     load::{BoxLoad, TemperatureClass},
     mask,
@@ -66,6 +67,7 @@ pub struct Loop {
     store: Store,
     reserve: Reserve,
     link: Link,
+    ways: Ways,
     orders: Sender<Order>,
     began: Instant,
     connection: u32,
@@ -129,6 +131,7 @@ impl Loop {
             store,
             reserve,
             link,
+            ways: Ways::default(),
             orders,
             began,
             connection: 0,
@@ -161,6 +164,13 @@ impl Loop {
         let event = match input {
             Input::Message { ack } => {
                 let event = self.message(&ack, batch)?;
+                if let Some((tablet, id)) = event.as_ref().and_then(said_by) {
+                    if id.is_none() {
+                        // What is said to one such message must not go the way of the next.
+                        self.finish(std::mem::take(batch))?;
+                    }
+                    self.ways.keep(tablet, id, ack.way(tablet));
+                }
                 batch.acks.push(ack);
                 event
             }
@@ -336,15 +346,13 @@ impl Loop {
 
     fn perform(&self, effect: Effect) -> Result<(), StoreError> {
         match effect {
-            Effect::Publish { tablet, message } => self.link.publish(topic::response(&tablet), message),
+            Effect::Publish { tablet, message } => self.publish(&tablet, message),
             Effect::PublishStored { tablet, id } => {
-                for message in self.store.messages(id)? {
-                    self.link.publish(topic::response(&tablet), message);
-                }
+                self.store.messages(id)?.into_iter().for_each(|message| self.publish(&tablet, message));
             }
             Effect::PublishAnswer { tablet, id } => {
                 if let Some(message) = self.store.answer(id)? {
-                    self.link.publish(topic::response(&tablet), message);
+                    self.publish(&tablet, message);
                 }
             }
             Effect::Fill { id, department, lang, class, deadline_ms, questions, case } => {
@@ -363,6 +371,10 @@ impl Loop {
             Effect::Status => self.link.status(&self.status()),
         }
         Ok(())
+    }
+
+    fn publish(&self, tablet: &TabletName, message: Vec<u8>) {
+        self.link.publish(tablet, self.ways.of(tablet, &message), message);
     }
 
     fn order(&self, order: Order) {
@@ -426,7 +438,21 @@ fn masked<T>(bytes: &[u8], parse: impl Fn(&[u8]) -> Result<T, Refusal>) -> Resul
     Ok((parse(&kept)?, kept.into_owned()))
 }
 
-fn refused(tablet: contract::ids::TabletName, refusal: Refusal) -> Event {
+/// Who has spoken, and about what: so far as it could be read.
+fn said_by(event: &Event) -> Option<(&TabletName, Option<RequestId>)> {
+    Some(match event {
+        Event::Consult { tablet, consult, .. } => (tablet, Some(consult.id)),
+        Event::Review { tablet, review, .. } => (tablet, Some(review.id)),
+        Event::Cancel { tablet, id, .. } | Event::Resend { tablet, id, .. } | Event::Receipt { tablet, id, .. } => {
+            (tablet, Some(*id))
+        }
+        Event::Admin { name, admin } => (name, Some(admin.id)),
+        Event::Refused { tablet, refusal } => (tablet, refusal.id),
+        _ => return None,
+    })
+}
+
+fn refused(tablet: TabletName, refusal: Refusal) -> Event {
     tracing::info!(%tablet, code = ?refusal.code, pointer = refusal.pointer, "refused a message");
     Event::Refused { tablet, refusal }
 }

@@ -9,7 +9,10 @@ use rumqttc::{
     Transport,
     v5::{
         AsyncClient, Event, MqttOptions,
-        mqttbytes::{QoS, v5::Packet},
+        mqttbytes::{
+            QoS,
+            v5::{Packet, Publish, PublishProperties},
+        },
     },
 };
 use serde_json::{Value, json};
@@ -276,7 +279,7 @@ pub struct Tablet {
     pub name: String,
     client: AsyncClient,
     runtime: tokio::runtime::Runtime,
-    heard: Receiver<Vec<u8>>,
+    heard: Receiver<Publish>,
 }
 
 impl Tablet {
@@ -304,7 +307,7 @@ impl Tablet {
                         let _ = subscribed.send(());
                     }
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
-                        if tell.send(publish.payload.to_vec()).is_err() {
+                        if tell.send(publish).is_err() {
                             return;
                         }
                     }
@@ -322,8 +325,13 @@ impl Tablet {
     }
 
     pub fn send_to(&self, branch: &str, bytes: &[u8]) {
+        self.send_with(PublishProperties::default(), branch, bytes);
+    }
+
+    /// With MQTT 5's properties.
+    pub fn send_with(&self, properties: PublishProperties, branch: &str, bytes: &[u8]) {
         let topic = format!("consult/1/{branch}/{}", self.name);
-        let sent = self.client.publish(topic, QoS::AtLeastOnce, false, bytes.to_vec());
+        let sent = self.client.publish_with_properties(topic, QoS::AtLeastOnce, false, bytes.to_vec(), properties);
         self.runtime.block_on(sent).expect("the tablet's client takes it");
     }
 
@@ -335,13 +343,18 @@ impl Tablet {
         self.send_to("receipt", json!({"v":1,"type":"receipt","id":message["id"]}).to_string().as_bytes());
     }
 
-    /// The next message as its bytes.
-    pub fn next_bytes(&self, patience: Duration) -> Option<Vec<u8>> {
+    /// With its topic and its properties.
+    pub fn next_publish(&self, patience: Duration) -> Option<Publish> {
         match self.heard.recv_timeout(patience) {
-            Ok(bytes) => Some(bytes),
+            Ok(publish) => Some(publish),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => panic!("the tablet's client is gone"),
         }
+    }
+
+    /// The next message as its bytes.
+    pub fn next_bytes(&self, patience: Duration) -> Option<Vec<u8>> {
+        self.next_publish(patience).map(|publish| publish.payload.to_vec())
     }
 
     pub fn next(&self, patience: Duration) -> Option<Value> {
