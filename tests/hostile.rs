@@ -154,6 +154,8 @@ fn only_an_admin_can_publish_to_the_admins_branch_and_only_to_its_own() {
         ("CHIEF", "consult/1/admin/chief", false),
         ("stolen", "consult/1/req/stolen", false),
         ("stolen", "consult/1/admin/chief", false),
+        ("chief", "consult/1/review/deputy", false),
+        ("chief", "consult/1/res/t1", false),
     ];
     for (door, version, (name, topic, allowed)) in matrix(rows) {
         let row = format!("{name} to {topic}, MQTT {version} by {door:?}");
@@ -227,7 +229,7 @@ fn a_tablet_hears_its_own_answers_and_the_box_and_nothing_else() {
 #[test]
 fn nobody_takes_anothers_place() {
     let mut stage = Stage::new(Village::new());
-    let rows = [("victim", None), ("test-box", None), ("spy", None), ("", None), ("any", Some("victim"))];
+    let rows = [("victim", None), ("box/test-box", None), ("spy", None), ("", None), ("any", Some("victim"))];
     for (door, version, ((client_id, user), clean)) in
         matrix(rows).into_iter().flat_map(|(d, v, row)| [(d, v, (row, true)), (d, v, (row, false))])
     {
@@ -261,7 +263,7 @@ fn what_waits_for_the_daemon_waits_for_no_other() {
         village.clinic.kill_daemon();
         let request = consult("咳嗽");
         victim.ask(&request); // the broker keeps it for the daemon
-        let hello = Hello { version, clean, client_id: "test-box", ..Hello::default() };
+        let hello = Hello { version, clean, client_id: "box/test-box", ..Hello::default() };
         let mut t1 = village.enter(door, &village.authority.tablet("t1"), hello);
         t1.subscribe("consult/1/req/+");
         assert_eq!(t1.heard(), []);
@@ -401,14 +403,14 @@ fn a_tablet_that_comes_in_a_second_time_hears_at_once() {
     }
 }
 
-/// No tablet may bear the box's name: see the ignored test below. Here is what holds even then.
+/// No name of a tablet holds a slash. Here is what holds even where the authority signed such a name.
 #[test]
-fn a_certificate_in_the_boxs_name_learns_nothing() {
+fn a_certificate_with_the_daemons_client_id_learns_nothing() {
     let village = Village::new();
     let mut victim = village.tablet("victim");
     for (door, version) in WAYS {
         let hello = Hello { version, clean: false, ..Hello::default() };
-        let mut impostor = village.enter(door, &village.authority.tablet("test-box"), hello);
+        let mut impostor = village.enter(door, &village.authority.tablet("box/test-box"), hello);
         impostor.wire.subscribe("consult/1/req/+", 1);
         // The daemon comes back, and the impostor does not try again here.
         answered_in_the_end(&mut victim, &consult("咳嗽"));
@@ -418,15 +420,33 @@ fn a_certificate_in_the_boxs_name_learns_nothing() {
 }
 
 #[test]
-#[ignore = "the daemon's client id is `box.name`, which a certificate can bear too; it has to be one that none can"]
 fn a_certificate_in_the_boxs_name_does_not_touch_the_daemon() {
     let mut stage = Stage::new(Village::new());
     for (door, version, clean) in matrix([true, false]) {
-        // By WebSocket and with `clean` the daemon comes back and hears nothing more, and its status says all is well.
         let hello = Hello { version, clean, ..Hello::default() };
         let _impostor = stage.village.enter(door, &stage.paper("test-box"), hello);
         stage.all_is_well(&format!("clean {clean}, MQTT {version} by {door:?}"));
     }
+}
+
+/// A connection that stands, pings, and brings nothing, as 2.0.11 has been seen to leave one after a take-over. Here by a
+/// rule: the broker takes the subscriptions and does not say that it will not serve them.
+#[test]
+fn a_daemon_that_does_not_hear_itself_connects_anew() {
+    let mut village = Village::new();
+    let rules = village.folder().join("mosquitto-socket.acl");
+    let shipped = std::fs::read_to_string(&rules).expect("the rules");
+    for (text, connections) in [(format!("{shipped}topic deny consult/1/echo\n"), 2), (shipped, 3)] {
+        village.restart_the_broker(|| write(&rules, &text));
+        // Four keep-alives when it is deaf; at once when the broker is another.
+        let began = Instant::now();
+        while village.daemon_connections() <= connections {
+            assert!(began.elapsed() < Duration::from_secs(60) + PATIENCE, "{}", village.logs());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    let mut victim = village.tablet("victim");
+    answered_in_the_end(&mut victim, &consult("咳嗽"));
 }
 
 /// As a tablet does: the same bytes again until there is an answer.

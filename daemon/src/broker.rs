@@ -13,7 +13,7 @@ use contract::{
     words::{StatusType, V1},
 };
 use rumqttc::{
-    Transport,
+    Outgoing, Transport,
     v5::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
@@ -42,6 +42,8 @@ const OUTGOING_MAX: usize = 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The library can hang on a stalled socket in spite of its keep-alive; then the connection is thrown away.
 const STALLED_AFTER: Duration = Duration::from_secs(45);
+/// Echoes missed, one per keep-alive, until the connection counts as deaf: it pings, and brings nothing.
+const ECHOES_MISSED_MAX: u32 = 2;
 
 /// Proof that a message came in, to be given back once it is on the disk. Of one connection: after a reconnect
 /// the same packet number means another message, so an acknowledgement of an earlier connection is not sent.
@@ -108,6 +110,11 @@ impl Link {
     }
 }
 
+/// No tablet's name holds a slash, and a tablet's client id is its name: none can take the daemon's session.
+fn client_id(name: &str) -> String {
+    format!("box/{name}")
+}
+
 /// Makes the link and the future that keeps it alive.
 pub fn connect(
     socket: &Path,
@@ -115,7 +122,7 @@ pub fn connect(
     boot: String,
     inbox: Sender<Input>,
 ) -> (Link, impl Future<Output = ()> + use<>) {
-    let mut options = MqttOptions::new(name, socket.to_string_lossy(), 0);
+    let mut options = MqttOptions::new(client_id(name), socket.to_string_lossy(), 0);
     options
         .set_transport(Transport::Unix)
         .set_keep_alive(KEEP_ALIVE)
@@ -141,6 +148,7 @@ async fn keep(
     inbox: Sender<Input>,
 ) {
     let mut failures = 0u32;
+    let mut echoes_missed = 0u32;
     loop {
         let this = connection.load(Ordering::SeqCst);
         if !up.load(Ordering::SeqCst) {
@@ -149,6 +157,7 @@ async fn keep(
         match tokio::time::timeout(STALLED_AFTER, events.poll()).await {
             Ok(Ok(Event::Incoming(Packet::ConnAck(_)))) => {
                 failures = 0;
+                echoes_missed = 0;
                 connection.store(this + 1, Ordering::SeqCst);
                 if !subscribe(&client) {
                     // What was under way at the last connection left no room. A box that does not hear is worse than
@@ -161,6 +170,18 @@ async fn keep(
                 if inbox.send(Input::Connected { connection: this + 1 }).await.is_err() {
                     return;
                 }
+            }
+            Ok(Ok(Event::Incoming(Packet::Publish(publish)))) if publish.topic == topic::BOX_ECHO => echoes_missed = 0,
+            Ok(Ok(Event::Outgoing(Outgoing::PingReq))) if echoes_missed > ECHOES_MISSED_MAX => {
+                tracing::warn!("the connection to the broker brings nothing; making a new one");
+                up.store(false, Ordering::SeqCst);
+                events.clean();
+                echoes_missed = 0;
+            }
+            // Behind the ping, so that it is counted only while the connection seems alive.
+            Ok(Ok(Event::Outgoing(Outgoing::PingReq))) => {
+                let sent = client.try_publish(topic::BOX_ECHO, QoS::AtMostOnce, false, "");
+                echoes_missed += u32::from(sent.is_ok());
             }
             Ok(Ok(Event::Incoming(Packet::Publish(publish)))) => {
                 let input = Input::Message { ack: Ack { publish, connection: this } };
@@ -195,7 +216,7 @@ async fn keep(
 
 /// False when there is no room on the way to the broker.
 fn subscribe(client: &AsyncClient) -> bool {
-    let filters = [topic::REQUESTS, topic::RECEIPTS, topic::REVIEWS, topic::ADMINS]
+    let filters = [topic::REQUESTS, topic::RECEIPTS, topic::REVIEWS, topic::ADMINS, topic::BOX_ECHO]
         .map(|path| Filter::new(path, QoS::AtLeastOnce));
     client.try_subscribe_many(filters).is_ok()
 }

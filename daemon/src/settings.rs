@@ -247,7 +247,7 @@ impl Section<'_> {
         })
     }
 
-    /// It is the MQTT client id as well: without one the broker would forget the session.
+    /// It is in the MQTT client id as well: without one the broker would forget the session.
     fn name(&mut self, key: &str, default: &str) -> String {
         let name = self.text(key, default);
         if name.is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {

@@ -69,11 +69,19 @@ impl Village {
     pub fn put_away(&mut self, lost: &[Paper]) {
         let rules = self.folder().join("mosquitto.acl");
         let text = fs::read_to_string(&rules).expect("the rules");
-        write(&rules, &(text + &lost.iter().map(|paper| barred(&paper.name)).collect::<String>()));
         let revoked = self.authority.revoked(&lost.iter().collect::<Vec<_>>());
-        write(&self.folder().join("tls/revoked.pem"), &revoked);
+        let list = self.folder().join("tls/revoked.pem");
+        self.restart_the_broker(|| {
+            write(&rules, &(text + &lost.iter().map(|paper| barred(&paper.name)).collect::<String>()));
+            write(&list, &revoked);
+        });
+    }
+
+    /// With other files.
+    pub fn restart_the_broker(&mut self, change: impl FnOnce()) {
         self.clinic.broker.kill();
         fs::remove_file(self.clinic.socket()).expect("the broker's socket");
+        change();
         self.clinic.broker = broker_with(self.folder(), &self.configuration);
         self.wait_for_the_broker();
         drop(self.clinic.ready());

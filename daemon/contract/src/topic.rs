@@ -7,6 +7,8 @@ pub const RESPONSES: &str = "consult/1/res/+";
 pub const RECEIPTS: &str = "consult/1/receipt/+";
 pub const REVIEWS: &str = "consult/1/review/+";
 pub const ADMINS: &str = "consult/1/admin/+";
+/// The box to itself: what it does not hear back, it sent on a connection that carries nothing.
+pub const BOX_ECHO: &str = "consult/1/echo";
 pub const BOX_STATUS: &str = "consult/1/box/status";
 pub const BOX_INFO: &str = "consult/1/box/info";
 pub const BOX_LOAD: &str = "consult/1/box/load";
