@@ -37,8 +37,13 @@ fn becomes(true_soon: impl Fn() -> bool) -> bool {
 }
 
 fn verify(clinic: &Clinic) -> Output {
+    verify_with(clinic, &[])
+}
+
+fn verify_with(clinic: &Clinic, links: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consultd"));
-    command.args(["verify", "--config"]).arg(&clinic.settings).output().expect("runs")
+    command.args(["verify", "--config"]).arg(&clinic.settings);
+    command.args(links.iter().flat_map(|link| ["--link", link])).output().expect("runs")
 }
 
 #[test]
@@ -148,6 +153,40 @@ fn whoever_changes_the_store_is_found_out() {
         assert_eq!(found.status.code(), Some(1), "{harm}: {text}");
         assert!(text.contains("BROKEN") && text.contains(place), "{harm}: {text}");
     }
+}
+
+#[test]
+fn whoever_cuts_off_the_end_of_the_chain_is_found_out_by_a_link_that_was_written_down() {
+    let mut clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let printed = || {
+        let text = String::from_utf8(verify(&clinic).stdout).expect("text");
+        text.trim_end().rsplit(' ').next().expect("a last word").to_owned()
+    };
+    let nothing = printed();
+    let mut ends = Vec::new();
+    for complaint in ["咳嗽", "头晕"] {
+        let request = consult(complaint);
+        tablet.ask(&request);
+        tablet.expect("answer", &request);
+        ends.push(printed());
+    }
+    let code = |links: &[&str]| verify_with(&clinic, links).status.code();
+    assert_eq!(code(&[&ends[1], &ends[0], &nothing]), Some(0), "{ends:?}");
+    let foreign = ends[1].replace("2:", "1:");
+    assert_eq!(code(&[&ends[1], &foreign]), Some(1), "another link stands at its place");
+    for rubbish in ["", "2", "2:ab", "two:ab", &ends[1].to_uppercase().replace(':', ""), &format!("{}0", ends[1])] {
+        assert_eq!(code(&[rubbish]), Some(2), "{rubbish}");
+    }
+
+    clinic.kill_daemon();
+    let store = rusqlite::Connection::open(clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
+    assert_eq!(store.execute("DELETE FROM chain WHERE seq = 2", []).expect("changes it"), 1);
+    drop(store);
+    assert_eq!(verify(&clinic).status.code(), Some(0), "the rest of the chain shows nothing");
+    let found = verify_with(&clinic, &[&ends[0], &ends[1]]);
+    let text = String::from_utf8(found.stdout).expect("text");
+    assert!(found.status.code() == Some(1) && text.contains(&format!("MISSING: {};", ends[1])), "{text}");
 }
 
 #[test]

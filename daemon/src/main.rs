@@ -52,13 +52,7 @@ enum Command {
     /// Asks a running box, as a tablet would, and prints what it says.
     Ask(ask::Ask),
     Plan(plan::Plan),
-    /// Walks the chain over all answers and reviews and names the first broken link. The daemon may be running.
-    ///
-    /// Exit status: 0 when every link is good, 1 when one is broken, 74 when the store cannot be read.
-    Verify {
-        #[arg(long, default_value = settings::DEFAULT_PATH)]
-        config: PathBuf,
-    },
+    Verify(verify::Verify),
     Export(export::Export),
     /// Prints the processors that llama.cpp finds here: their names for the settings, and their memory.
     Devices,
@@ -73,7 +67,7 @@ fn main() -> ExitCode {
         Command::Check { config } => start::check(&config),
         Command::Ask(ask) => ask.main(),
         Command::Plan(plan) => plan.main(),
-        Command::Verify { config } => verify::main(&config),
+        Command::Verify(verify) => verify.main(),
         Command::Export(export) => export.main(),
         Command::Devices => plan::devices(),
         Command::Worker => worker::main(),
@@ -85,7 +79,7 @@ fn main() -> ExitCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Done = 0,
-    /// `verify`: a link of the chain is broken.
+    /// `verify`: a link of the chain is broken or missing.
     Broken = 1,
     /// `ask`: no answer came, or an error did.
     NoAnswer = 3,

@@ -8,30 +8,77 @@ use contract::{answer::Audit, bounded::Hex};
 use decide::seal::{self, Chain, LinkKind};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
-pub fn main(config: &Path) -> Exit {
-    let settings = match settings::load(config) {
-        Ok(settings) => settings,
-        Err(faults) => {
-            eprintln!("{}: {faults}", config.display());
-            return Exit::Settings;
+/// Walks the chain over all answers and reviews and names the first broken link. The daemon may be running.
+///
+/// The last links of a chain can be cut off without a trace in the rest: write down elsewhere, now and then, the end that
+/// this command prints, and name it with --link later.
+///
+/// Exit status: 0 when every link is good, 1 when one is broken or a named one is missing, 74 when the store cannot be
+/// read.
+#[derive(clap::Args)]
+pub struct Verify {
+    #[arg(long, default_value = settings::DEFAULT_PATH)]
+    config: PathBuf,
+    /// A link that was printed earlier and must still be there; may be given several times.
+    #[arg(long = "link", value_name = "NUMBER:HASH")]
+    links: Vec<Named>,
+}
+
+impl Verify {
+    pub fn main(self) -> Exit {
+        let settings = match settings::load(&self.config) {
+            Ok(settings) => settings,
+            Err(faults) => {
+                eprintln!("{}: {faults}", self.config.display());
+                return Exit::Settings;
+            }
+        };
+        match verify(&settings.state_dir, self.links) {
+            Ok(Walk { broken: Some(why), .. }) => {
+                println!("BROKEN at {why}");
+                Exit::Broken
+            }
+            Ok(Walk { missing, links, .. }) if !missing.is_empty() => {
+                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                println!("MISSING: {}; the chain has {links} links, each good in itself", missing.join(", "));
+                Exit::Broken
+            }
+            Ok(Walk { links, gone, end, .. }) => {
+                println!("{links} links, all good; the text of {gone} is no longer kept");
+                println!("the chain ends with link {}", Named(end));
+                Exit::Done
+            }
+            Err(fault) => {
+                eprintln!("consultd verify: {}", engine::chain(&*fault));
+                Exit::Store
+            }
         }
-    };
-    match verify(&settings.state_dir) {
-        Ok(Walk { broken: None, links, gone, end, .. }) => {
-            println!("{links} links, all good; the text of {gone} is no longer kept");
-            println!("the chain ends with link {} {}", end.seq, Hex(end.hash));
-            Exit::Done
-        }
-        Ok(Walk { broken: Some(why), .. }) => {
-            println!("BROKEN at {why}");
-            Exit::Broken
-        }
-        Err(fault) => {
-            eprintln!("consultd verify: {}", engine::chain(&*fault));
-            Exit::Store
-        }
+    }
+}
+
+/// A link as it is written down: its number and its hash.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Named(Chain);
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{}:{}", self.0.seq, Hex(self.0.hash))
+    }
+}
+
+impl FromStr for Named {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "a link is its number, a colon and the 64 digits of its hash";
+        let (seq, hash) = text.split_once(':').ok_or(FORM)?;
+        let Hex(hash) = hash.parse().map_err(|_| FORM)?;
+        Ok(Self(Chain { seq: seq.parse().map_err(|_| FORM)?, hash }))
     }
 }
 
@@ -43,12 +90,15 @@ struct Walk {
     gone: u64,
     end: Chain,
     broken: Option<String>,
+    /// Of those that were named.
+    missing: Vec<Named>,
 }
 
-fn verify(state_dir: &Path) -> Result<Walk, Box<dyn std::error::Error>> {
+fn verify(state_dir: &Path, named: Vec<Named>) -> Result<Walk, Box<dyn std::error::Error>> {
     let store = Store::read(state_dir)?;
     let key = key::read(state_dir)?.ok_or("this box has no key yet")?.public();
-    let mut walk = Walk { key, links: 0, gone: 0, end: Chain::default(), broken: None };
+    let mut walk = Walk { key, links: 0, gone: 0, end: Chain::default(), broken: None, missing: named };
+    walk.missing.retain(|named| named.0 != walk.end); // the end of an empty chain
     store.chain(|stored| walk.step(&stored))?;
     Ok(walk)
 }
@@ -74,6 +124,7 @@ impl Walk {
         }
         self.links += 1;
         self.end = Chain { seq: stored.link.seq, hash: stored.link.hash };
+        self.missing.retain(|named| named.0 != self.end);
     }
 
     fn check(&mut self, stored: &StoredLink) -> Result<(), &'static str> {
