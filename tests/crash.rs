@@ -1,4 +1,4 @@
-//! The real daemon and the real broker, while everything under them fails. Tablets ask, repeat, abuse and confirm; a
+//! The real daemon and the real broker, while everything under them fails. Tablets ask, repeat, cancel, review, abuse and confirm; a
 //! seeded nemesis kills, stops, cuts, fills and lies; then the world is kind, and the promises are looked at.
 //!
 //! ```text
@@ -81,7 +81,17 @@ fn was_not_quiet(seen: &Seen, means: &world::Means) {
     let happened = |what: &str| assert!(seen.get(what).is_some_and(|times| *times > 0), "never happened: {what}");
     let faults = FAULTS.into_iter().filter(|(fault, _)| nemesis::possible(*fault, means));
     faults.for_each(|(_, name)| happened(name));
-    let talk = ["accepted", "alert", "answer", "repeated", "id conflict", "theft", "tablet reconnects"];
+    let talk = [
+        "accepted",
+        "alert",
+        "answer",
+        "cancelled",
+        "reviewed",
+        "repeated",
+        "id conflict",
+        "theft",
+        "tablet reconnects",
+    ];
     talk.into_iter().for_each(happened);
     ["served behind poison", "served behind silence"].into_iter().for_each(happened);
     if means.shim.is_some() {

@@ -12,9 +12,19 @@ use std::{
 pub type Seen = BTreeMap<&'static str, u64>;
 
 /// The messages of a request that are stored and never change.
-pub const LASTING: [&str; 3] = ["accepted", "alert", "answer"];
+pub const LASTING: [&str; 4] = ["accepted", "alert", "answer", "cancelled"];
 /// Those of them after which nothing may come.
-pub const ENDS: [&str; 1] = ["answer"];
+pub const ENDS: [&str; 2] = ["answer", "cancelled"];
+
+/// A doctor's word on an answer.
+pub struct Review {
+    pub bytes: Vec<u8>,
+    /// What was said to it first, and whether that has been heard since it was last asked for.
+    pub reply: Option<Vec<u8>>,
+    pub heard: bool,
+    /// When the tablet sends it again.
+    pub due_ms: u64,
+}
 
 pub struct Asked {
     pub id: String,
@@ -24,8 +34,11 @@ pub struct Asked {
     pub bytes: Vec<u8>,
     /// The first of each kind.
     pub heard: BTreeMap<&'static str, Vec<u8>>,
+    pub reviews: Vec<Review>,
     /// Its tablet has sent other content under this id.
     pub abused: bool,
+    /// Its tablet has asked for an end without an answer.
+    pub cancelled: bool,
     /// When the tablet sends it again, and how long it waits then.
     pub due_ms: u64,
     pub pause_ms: u64,
@@ -36,7 +49,10 @@ impl Asked {
         self.heard.contains_key("accepted")
     }
     pub fn ended(&self) -> bool {
-        ENDS.iter().any(|kind| self.heard.contains_key(kind))
+        self.end().is_some()
+    }
+    pub fn end(&self) -> Option<&'static str> {
+        ENDS.into_iter().find(|kind| self.heard.contains_key(kind))
     }
 }
 
@@ -85,6 +101,11 @@ impl Book {
 
     pub fn open(&self) -> impl Iterator<Item = usize> {
         (0..self.asked.len()).filter(|n| !self.asked[*n].ended())
+    }
+
+    /// Requests with a review that has not been heard back.
+    pub fn unreviewed(&self) -> usize {
+        self.asked.iter().filter(|asked| asked.reviews.iter().any(|review| !review.heard)).count()
     }
 
     /// What the tally has of a request.

@@ -72,6 +72,7 @@ pub fn live(seed: u64, means: &Means, control: &Control) -> Seen {
     life.refuses_other_content();
     life.says_the_same_again("the resend", Tablet::wants_again);
     life.says_the_same_again("the repetition", |tablet, n, book| tablet.sends(n, "repeats at the end", book));
+    life.reviews_the_same_again();
     life.ends_well()
 }
 
@@ -125,16 +126,20 @@ impl Life {
         self.tablets.iter_mut().for_each(|tablet| tablet.forgetful = false);
         self.book.note("the world is kind");
         let (began, open) = (Instant::now(), self.book.open().count());
-        let all_answered = self.turn_until(|book| book.open().count() == 0, KIND_MS_MAX);
+        let all_answered = self.turn_until(|book| book.open().count() + book.unreviewed() == 0, KIND_MS_MAX);
         let waiting: Vec<String> = self.book.open().map(|n| self.book.asked[n].id.clone()).collect();
-        assert!(all_answered, "P3: no end for {waiting:?}");
+        assert!(all_answered, "P3: no end for {waiting:?}, {} reviews unheard", self.book.unreviewed());
         self.drained_ms = began.elapsed().as_millis() as u64;
         self.book.note(format!("all answered, {open} of them in {} ms", self.drained_ms));
     }
 
-    /// Whatever was said by now must have been on the disk.
+    /// Whatever was said by now must have been on the disk; of a review, at the moment when that is heard.
     fn loses_power(&mut self) {
         self.rests();
+        if let Some(n) = self.book.asked.iter().position(|asked| asked.heard.contains_key("answer")) {
+            self.tablets[self.book.asked[n].tablet].reviews(n, &mut self.dice, &mut self.book);
+            assert!(self.turn_until(|book| book.unreviewed() == 0, KIND_MS_MAX), "nothing is said to a review");
+        }
         let lost = self.world.cut_power(Unsynced::Lost, 0, &mut self.dice);
         self.book.note(format!("the last power cut; {lost} pages are lost"));
     }
@@ -185,15 +190,24 @@ impl Life {
             ask(&self.tablets[self.book.asked[n].tablet], n, &mut self.book);
         }
         let all = self.book.asked.len();
-        self.turn_until(|book| (0..all).all(|n| book.tally.contains_key(&(n, "answer"))), KIND_MS_MAX);
+        let end = |book: &Book, n: usize| book.asked[n].end().expect("it has ended");
+        self.turn_until(|book| (0..all).all(|n| book.tally.contains_key(&(n, end(book, n)))), KIND_MS_MAX);
         self.rests();
         for (n, asked) in self.book.asked.iter().enumerate() {
             let quiet = asked.sort.zip(self.book.control.as_ref()).map(|(sort, control)| control[sort].alert);
             let alert = quiet.unwrap_or(asked.heard.contains_key("alert"));
-            let whole = [("accepted", 1), ("alert", 1), ("answer", 1)];
+            let whole = [("accepted", 1), ("alert", 1), (end(&self.book, n), 1)];
             let wanted: Vec<(&str, u32)> = whole.into_iter().filter(|(kind, _)| alert || *kind != "alert").collect();
             assert_eq!(self.book.heard_of(n), wanted, "P1, P2, P3, P10: what {what} of {} brings", asked.id);
         }
+    }
+
+    /// P2 of the reviews: the same bytes again bring the same again, and no new link (`promises.rs`).
+    fn reviews_the_same_again(&mut self) {
+        self.rests();
+        let reviews = self.book.asked.iter_mut().flat_map(|asked| &mut asked.reviews);
+        reviews.for_each(|review| (review.heard, review.due_ms) = (false, 0));
+        assert!(self.turn_until(|book| book.unreviewed() == 0, KIND_MS_MAX), "a review that was heard is lost");
     }
 
     fn ends_well(mut self) -> Seen {
@@ -201,6 +215,7 @@ impl Life {
         rest::is_sane(pid);
         self.world.stop_daemon();
         rest::store_is_whole(&self.world.disk);
+        rest::chain_is_whole(&self.world, &self.book);
         rest::nothing_is_told(&self.world, &self.book);
         if let Some(shim) = &self.world.shim {
             rest::count(shim, &mut self.book.seen);

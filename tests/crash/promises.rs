@@ -2,10 +2,13 @@
 //! is in `life.rs`.
 
 use crate::{
-    book::{Book, LASTING},
+    book::{Book, ENDS, LASTING},
     sorts::CANARIES,
 };
+use contract::bounded::Hex;
+use decide::seal;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// The refusal of other content, in the book's words.
 pub const CONFLICT: &str = "id conflict";
@@ -31,6 +34,8 @@ impl Flags {
 pub enum Told {
     /// One of the lasting messages of its own request.
     Lasting(usize, &'static str),
+    /// What was said to one of its reviews.
+    Reviewed(usize, usize),
     /// Send the same bytes again, later.
     Later(usize, u64),
     /// Nothing to do.
@@ -47,7 +52,8 @@ pub fn of_a_message(book: &mut Book, tablet: usize, bytes: &[u8]) -> Told {
         return Told::Noted;
     };
     let asked = &book.asked[n];
-    if kind == "error" {
+    let cancelled = kind == "error" && message["code"] == "cancelled" && asked.tablet == tablet;
+    if kind == "error" && !cancelled {
         of_a_refusal(&message);
         let (code, stop) = (message["code"].as_str().unwrap_or_default(), message["final"] == true);
         let foreign = asked.tablet != tablet;
@@ -63,10 +69,17 @@ pub fn of_a_message(book: &mut Book, tablet: usize, bytes: &[u8]) -> Told {
         return Told::Noted;
     }
     assert_eq!(asked.tablet, tablet, "{kind} of another tablet's {}", asked.id);
+    if kind == "reviewed" {
+        return Told::Reviewed(n, of_a_review(book, n, &message, bytes));
+    }
+    let kind = if cancelled { "cancelled" } else { kind };
+    assert!(!cancelled || asked.cancelled, "nobody has cancelled {}", asked.id);
     let Some(kind) = LASTING.iter().copied().find(|lasting| *lasting == kind) else { return Told::Noted };
     if let Some(first) = asked.heard.get(kind) {
         assert!(first == bytes, "P2: the {kind} of {} has changed:\n{}", asked.id, both(first, bytes));
     }
+    let ended = asked.end().filter(|_| ENDS.contains(&kind));
+    assert!(ended.is_none_or(|end| end == kind), "P3: {} has two ends", asked.id);
     match kind {
         "alert" => of_the_flags(book, n, &message),
         "answer" => of_an_answer(book, n, &message),
@@ -79,6 +92,22 @@ pub fn of_a_message(book: &mut Book, tablet: usize, bytes: &[u8]) -> Told {
 fn of_a_refusal(message: &Value) {
     let text = message.to_string();
     assert!(!CANARIES.iter().any(|word| text.contains(word)), "P9: a refusal quotes: {text}");
+}
+
+/// P2 of a review: the reply is about these very bytes, and never changes. Returns the review's number.
+fn of_a_review(book: &Book, n: usize, message: &Value, bytes: &[u8]) -> usize {
+    let asked = &book.asked[n];
+    let hash = |name: &str| -> Hex<32> {
+        message["audit"][name].as_str().and_then(|text| text.parse().ok()).expect("a sealed reply")
+    };
+    let (prev, sealed) = (hash("prev_hash"), hash("hash"));
+    let is_sealed = |review: &[u8]| Hex(seal::hang(&prev.0, &Sha256::digest(review).into())) == sealed;
+    let found = asked.reviews.iter().position(|review| is_sealed(&review.bytes));
+    let found = found.unwrap_or_else(|| panic!("what was sealed is no review of {}: {message}", asked.id));
+    if let Some(first) = &asked.reviews[found].reply {
+        assert!(first == bytes, "P2: what is said to a review of {} has changed:\n{}", asked.id, both(first, bytes));
+    }
+    found
 }
 
 fn of_an_answer(book: &Book, n: usize, answer: &Value) {

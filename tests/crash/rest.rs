@@ -8,6 +8,7 @@ use crate::{
     world::World,
 };
 use rusqlite::Connection;
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -43,6 +44,21 @@ pub fn store_is_whole(disk: &Disk) {
     let store = Connection::open(copy.path().join("consultd.sqlite")).expect("opens");
     let said: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checks");
     assert_eq!(said, "ok", "the store is damaged");
+}
+
+/// Each answer and each review that was heard is a link of the chain, and every link is good.
+pub fn chain_is_whole(world: &World, book: &Book) {
+    let mut verify = world.disk.command(env!("CARGO_BIN_EXE_consultd"));
+    verify.args(["verify", "--config"]).arg(world.folder.path().join("consultd.toml"));
+    let answers = book.asked.iter().filter_map(|asked| asked.heard.get("answer"));
+    let reviews = book.asked.iter().flat_map(|asked| &asked.reviews).filter_map(|review| review.reply.as_ref());
+    for message in answers.chain(reviews) {
+        let message: Value = serde_json::from_slice(message).expect("JSON");
+        let hash = message["audit"]["hash"].as_str().expect("a sealed message");
+        verify.arg("--link").arg(format!("{}:{hash}", message["audit"]["seq"]));
+    }
+    let said = verify.output().expect("runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
 }
 
 /// P9: outside the state folder nothing has a word of a case. The broker's own store may hold what is undelivered.

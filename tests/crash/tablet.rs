@@ -2,7 +2,7 @@
 //! the same bytes until `accepted`; after each connection `resend` for what has no answer; a receipt for each answer.
 
 use crate::{
-    book::{Asked, Book, ENDS},
+    book::{Asked, Book, ENDS, Review},
     dice::Dice,
     promises::{self, Told},
     sorts::{CANARIES, SORTS},
@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 pub const NAMES: [&str; 3] = ["ward-1", "ward-2", "ward-3"];
 const PAUSE_MS: u64 = 400;
 const PAUSE_MS_MAX: u64 = 2000;
+const REVIEWS_MAX: usize = 3;
 
 /// What a tablet does of its own accord.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +24,23 @@ pub enum Intent {
     /// Something that it has asked before, answered or not.
     AskAgain,
     Resend,
+    Cancel,
+    /// The doctor's word on an answer that has come.
+    Review,
     /// Other content under an id that was accepted.
     Abuse,
-    /// Another tablet's id, as a request and as a resend.
+    /// Another tablet's id, as a request, a resend, an end and a review.
     Steal,
     Rubbish,
     Reconnect,
 }
 
-pub const INTENTS: [(Intent, usize); 7] = [
+pub const INTENTS: [(Intent, usize); 9] = [
     (Intent::Ask, 12),
     (Intent::AskAgain, 3),
     (Intent::Resend, 3),
+    (Intent::Cancel, 2),
+    (Intent::Review, 5),
     (Intent::Abuse, 2),
     (Intent::Steal, 1),
     (Intent::Rubbish, 1),
@@ -82,6 +88,19 @@ impl Tablet {
                     self.wants_again(n, book);
                 }
             }
+            Intent::Cancel => {
+                if let Some(n) = of(book, &|asked| mine(asked) && !asked.ended(), dice) {
+                    book.asked[n].cancelled = true;
+                    let id = book.asked[n].id.clone();
+                    self.says("req", word("cancel", &id), "cancels", &id, book);
+                }
+            }
+            Intent::Review => {
+                let mine = |asked: &Asked| asked.tablet == me && asked.may_be_reviewed();
+                if let Some(n) = of(book, &mine, dice) {
+                    self.reviews(n, dice, book);
+                }
+            }
             Intent::Abuse => {
                 if let Some(n) = of(book, &mine, dice) {
                     self.abuses(n, book);
@@ -92,7 +111,9 @@ impl Tablet {
                     let (id, bytes) = (book.asked[n].id.clone(), book.asked[n].bytes.clone());
                     book.count("theft");
                     self.says("req", bytes, "steals", &id, book);
-                    self.says("req", resend(&id), "steals by resend", &id, book);
+                    self.says("req", word("resend", &id), "steals by resend", &id, book);
+                    self.says("req", word("cancel", &id), "cancels another's", &id, book);
+                    self.says("review", review(&id, 0, dice), "reviews another's", &id, book);
                 }
             }
             Intent::Rubbish => {
@@ -120,7 +141,9 @@ impl Tablet {
             sort,
             bytes: message.to_string().into_bytes(),
             heard: Default::default(),
+            reviews: Vec::new(),
             abused: false,
+            cancelled: false,
             due_ms: now_ms + PAUSE_MS,
             pause_ms: PAUSE_MS,
         });
@@ -138,7 +161,31 @@ impl Tablet {
 
     pub fn wants_again(&self, n: usize, book: &mut Book) {
         let id = book.asked[n].id.clone();
-        self.says("req", resend(&id), "resend", &id, book);
+        self.says("req", word("resend", &id), "resend", &id, book);
+    }
+
+    pub fn reviews(&self, n: usize, dice: &mut Dice, book: &mut Book) {
+        let asked = &mut book.asked[n];
+        let bytes = review(&asked.id, asked.reviews.len(), dice);
+        asked.reviews.push(Review { bytes, reply: None, heard: false, due_ms: 0 });
+        book.count("reviews");
+        self.reviews_again(n, book);
+    }
+
+    /// The same bytes of each that was not heard back.
+    pub fn reviews_again(&self, n: usize, book: &mut Book) {
+        let (now_ms, id) = (book.now_ms(), book.asked[n].id.clone());
+        let due = |review: &&mut Review| !review.heard && review.due_ms <= now_ms;
+        let again: Vec<Vec<u8>> = book.asked[n]
+            .reviews
+            .iter_mut()
+            .filter(due)
+            .map(|review| {
+                review.due_ms = now_ms + PAUSE_MS_MAX / 2;
+                review.bytes.clone()
+            })
+            .collect();
+        again.into_iter().for_each(|bytes| self.says("review", bytes, "reviews", &id, book));
     }
 
     /// Another case under the same id.
@@ -183,6 +230,14 @@ impl Tablet {
         book.last_word_ms = now_ms;
         match promises::of_a_message(book, self.number, bytes) {
             Told::Noted => {}
+            Told::Reviewed(n, number) => {
+                let review = &mut book.asked[n].reviews[number];
+                review.heard = true;
+                if review.reply.replace(bytes.to_vec()).is_none() {
+                    book.note(format!("{} ← reviewed {}", NAMES[self.number], book.asked[n].id.clone()));
+                    book.count("reviewed");
+                }
+            }
             Told::Later(n, retry_after_s) => {
                 book.count("later");
                 book.asked[n].due_ms = now_ms + (retry_after_s * 100).min(PAUSE_MS_MAX);
@@ -221,6 +276,11 @@ impl Tablet {
                 self.sends(n, "repeats", book);
             }
         }
+        for n in 0..book.asked.len() {
+            if book.asked[n].tablet == self.number {
+                self.reviews_again(n, book);
+            }
+        }
     }
 
     fn open(&self, book: &Book) -> Vec<usize> {
@@ -232,8 +292,23 @@ fn topic(branch: &str, number: usize) -> String {
     format!("consult/1/{branch}/{}", NAMES[number])
 }
 
-fn resend(id: &str) -> Vec<u8> {
-    json!({"v": 1, "type": "resend", "id": id}).to_string().into_bytes()
+fn word(kind: &str, id: &str) -> Vec<u8> {
+    json!({"v": 1, "type": kind, "id": id}).to_string().into_bytes()
+}
+
+/// No two of one request are the same.
+fn review(id: &str, number: usize, dice: &mut Dice) -> Vec<u8> {
+    let (verdict, said) = dice.pick(&[("accepted", "remark"), ("rejected", "reason")]);
+    let text = format!("{}，第{number}次", CANARIES[0]);
+    json!({"v": 1, "type": "review", "id": id, "clinician": "c-0417", "verdict": verdict, said: text})
+        .to_string()
+        .into_bytes()
+}
+
+impl Asked {
+    fn may_be_reviewed(&self) -> bool {
+        self.heard.contains_key("answer") && self.reviews.len() < REVIEWS_MAX
+    }
 }
 
 fn weighted(dice: &mut Dice) -> usize {
