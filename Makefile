@@ -4,7 +4,8 @@
 #   make test          install what is missing, run every test
 #   make test-fast     the tests that need neither llama.cpp nor a model
 #   make fuzz          every parser against changed inputs, SECONDS=60 each (tests/fuzz/README.md)
-#   make crash         the daemon and the broker while everything under them fails; ROUNDS=500, SEED=17 for one again
+#   make crash         the daemon and the broker while everything under them fails; ROUNDS=500, SEED=17 for one again,
+#                      MODEL=1 with llama.cpp in place of the scripted engine
 #   make bench         against llama.cpp's own server, in turns (tests/bench/README.md)
 # Everything that is fetched or built goes to CACHE, outside the checkout.
 
@@ -38,8 +39,9 @@ test: setup lint test-fast model
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test worker --test plan
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
 
+# The parsers get their dice for a minute each in CI, and for a moment elsewhere.
 test-fast: setup
-	$(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl -p fuzz-targets
+	FUZZ_SECONDS=$(if $(CI),60) $(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl -p fuzz-targets
 	$(CARGO) test $(LOCKED) -p consultd --no-default-features
 
 # Distributions package rustfmt and clippy apart from Rust: where one is missing, that is said and not a failure.
@@ -55,8 +57,9 @@ bench-intake: setup
 	RUNS=$(RUNS) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test load -- --ignored --nocapture intake
 
 # tests/crash.rs by itself, with a line for each round; without ROUNDS as many as `make test-fast` has.
-crash: setup
-	ROUNDS=$(ROUNDS) SEED=$(SEED) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test crash -- --nocapture
+crash: setup $(if $(MODEL),model)
+	ROUNDS=$(ROUNDS) SEED=$(SEED) MODEL=$(MODEL) $(CARGO) test $(LOCKED) -p consultd \
+		$(if $(MODEL),--features $(FEATURES),--no-default-features) --test crash -- --nocapture
 
 # Thousands of forms through the real model with flat memory: SOAK_JOBS=2000 (the default) takes half an hour on two cores.
 soak: setup model

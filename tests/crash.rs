@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   make crash ROUNDS=500        seeds 1, 2, 3 …            make crash SEED=17     one round again
+//!   make crash MODEL=1           with llama.cpp and the demo model, half a minute a round
 //!
 //!   life.rs ── schedule.rs from the seed ─▶ tablet.rs ── wire.rs ──▶ Mosquitto ◀── proxy.rs ◀── consultd ── worker
 //!      │                                └▶ nemesis.rs ── world.rs ────┴────────────┴──────────────┴─▶ shim.c, disk.rs
@@ -63,7 +64,9 @@ fn whatever_fails_no_promise_does() {
     let first = seed.unwrap_or(1);
 
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let means = world::means(folder.path());
+    let model = std::env::var("MODEL").is_ok_and(|v| !v.is_empty());
+    assert!(cfg!(feature = "llama") || !model, "MODEL needs the feature llama: make crash MODEL=1");
+    let means = world::means(folder.path(), model);
     let control = life::control(&means);
     let mut seen = Seen::new();
     for seed in first..first + rounds {
@@ -91,9 +94,14 @@ fn was_not_quiet(seen: &Seen, means: &world::Means) {
         "id conflict",
         "theft",
         "tablet reconnects",
+        "report",
+        "order refused",
     ];
     talk.into_iter().for_each(happened);
-    ["served behind poison", "served behind silence"].into_iter().for_each(happened);
+    match means.model {
+        true => happened("served behind a death"),
+        false => ["served behind poison", "served behind silence"].into_iter().for_each(happened),
+    }
     if means.shim.is_some() {
         ["syncs failed", "writes failed", "pages lost"].into_iter().for_each(happened);
     }

@@ -61,6 +61,8 @@ pub struct Book {
     lines: Vec<String>,
     pub seen: Seen,
     pub asked: Vec<Asked>,
+    /// An admin's, or what a tablet that is none gave for one.
+    pub orders: Vec<String>,
     pub control: Option<Control>,
     /// Kinds heard of each request since it was cleared.
     pub tally: BTreeMap<(usize, &'static str), u32>,
@@ -75,6 +77,7 @@ impl Book {
             lines: Vec::new(),
             seen: Seen::new(),
             asked: Vec::new(),
+            orders: Vec::new(),
             control,
             tally: BTreeMap::new(),
             topics: BTreeSet::new(),

@@ -10,13 +10,14 @@
 
 use crate::{
     book::Book,
-    common::{Running, broker, demo_adapters, worker_of, write},
+    common::{DEMO_MODEL_SHA256, Running, broker, demo_adapters, demo_model, worker_of, write},
     dice::Dice,
     disk::Disk,
     platter::{self, Unsynced},
     proxy::Proxy,
     shim::{Order, Shim},
     sorts::{POISON, SILENCE},
+    tablet::ADMIN,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -34,6 +35,19 @@ use tokio::runtime::Runtime;
 pub struct Means {
     pub shim: Option<PathBuf>,
     pub small_disk: bool,
+    /// llama.cpp and the demo model in place of the scripted engine.
+    pub model: bool,
+}
+
+impl Means {
+    /// A model's tokens take their time, and everything with them.
+    pub fn ms(&self, scripted: u64, with_model: u64) -> u64 {
+        if self.model { with_model } else { scripted }
+    }
+    /// What an answer says of itself when nothing was amiss.
+    pub fn whole(&self, degraded: &[&str]) -> bool {
+        if self.model { degraded.is_empty() } else { degraded == ["scripted_engine"] }
+    }
 }
 
 /// The daemon's patience with a worker, as short as the settings allow.
@@ -74,7 +88,7 @@ impl World {
         let disk = Disk::new(&path.join("state"), means.small_disk).expect("it was tried before");
         let shim = means.shim.as_ref().map(|library| Shim::new(library, path));
         fs::create_dir(path.join("tmp")).expect("a folder");
-        write(&path.join("consultd.toml"), &settings(path, dice));
+        write(&path.join("consultd.toml"), &settings(path, means, dice));
         let now = Instant::now();
         let mut world = Self {
             runtime,
@@ -238,12 +252,18 @@ impl Daemon {
     }
 }
 
-fn settings(folder: &Path, dice: &mut Dice) -> String {
+fn settings(folder: &Path, means: &Means, dice: &mut Dice) -> String {
     let (delay_ms, jobs_max, queue_max) = (dice.pick(&[0, 5, 25]), dice.pick(&[1, 2, 4]), dice.pick(&[6, 32, 32, 200]));
+    let engine = match means.model {
+        true => format!("model = {:?}\nmodel_sha256 = \"{DEMO_MODEL_SHA256}\"\ncontext_tokens = 2048", demo_model()),
+        false => format!(
+            "kind = \"scripted\"\n\
+             script = {{ delay_ms_per_section = {delay_ms}, crash_on = \"{POISON}\", hang_on = \"{SILENCE}\" }}"
+        ),
+    };
     format!(
-        "[box]\nname = \"crash-box\"\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n[engine]\nkind = \"scripted\"\n\
-         script = {{ delay_ms_per_section = {delay_ms}, crash_on = \"{POISON}\", hang_on = \"{SILENCE}\" }}\n\
-         silence_s_max = {SILENCE_S_MAX}\njobs_max = {jobs_max}\n{}[queue]\nqueue_max = {queue_max}\n",
+        "[box]\nname = \"crash-box\"\nadmins = [\"{ADMIN}\"]\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n\
+         [engine]\n{engine}\nsilence_s_max = {SILENCE_S_MAX}\njobs_max = {jobs_max}\n{}[queue]\nqueue_max = {queue_max}\n",
         folder.join("state"),
         folder.join("daemon.sock"),
         demo_adapters()
@@ -259,12 +279,12 @@ fn is_consultd(pid: u32) -> bool {
 }
 
 /// What can be tried here; says in a sentence what cannot.
-pub fn means(folder: &Path) -> Means {
+pub fn means(folder: &Path, model: bool) -> Means {
     let shim = crate::shim::build(folder)
         .map_err(|why| println!("skipped: failing syncs and writes, power cuts of the disk, a stepping clock: {why}"))
         .ok();
     let small_disk = Disk::new(&folder.join("small"), true)
         .map_err(|why| println!("skipped: a full disk: {why}"))
         .is_ok_and(|disk| disk.command("true").status().is_ok_and(|status| status.success()));
-    Means { shim, small_disk }
+    Means { shim, small_disk, model }
 }
