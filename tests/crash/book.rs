@@ -1,7 +1,7 @@
 //! The recorder: what was asked, what was heard first under each id, and everything that happened, for whoever has to
 //! find out why.
 
-use crate::promises::Control;
+use crate::{platter::Loss, promises::Control};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,6 +67,8 @@ pub struct Book {
     /// Kinds heard of each request since it was cleared.
     pub tally: BTreeMap<(usize, &'static str), u32>,
     pub topics: BTreeSet<String>,
+    /// Of the daemon, once it has said that it listens.
+    pub boots: BTreeSet<String>,
     pub last_word_ms: u64,
 }
 
@@ -81,6 +83,7 @@ impl Book {
             control,
             tally: BTreeMap::new(),
             topics: BTreeSet::new(),
+            boots: BTreeSet::new(),
             last_word_ms: 0,
         }
     }
@@ -95,6 +98,12 @@ impl Book {
 
     pub fn count(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
+    }
+
+    pub fn lost(&mut self, Loss { pages, names }: Loss) {
+        self.note(format!("{pages} pages and {names} names are lost"));
+        (0..pages).for_each(|_| self.count("pages lost"));
+        (0..names).for_each(|_| self.count("names lost"));
     }
 
     /// A request by its number in this book.

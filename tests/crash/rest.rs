@@ -25,6 +25,12 @@ pub fn of_a_topic(topic: String, bytes: &[u8], book: &mut Book) {
         assert_eq!(planted(bytes), None, "P9: told to everybody on {topic}");
     }
     assert_eq!(planted(topic.as_bytes()), None, "P9: in a topic");
+    if topic == "consult/1/box/status" {
+        let status: Value = serde_json::from_slice(bytes).expect("the box speaks JSON");
+        if status["state"] != "offline" && status["state"] != "stopping" {
+            book.boots.insert(status["boot"].to_string());
+        }
+    }
     book.topics.insert(topic);
 }
 

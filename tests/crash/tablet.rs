@@ -58,7 +58,7 @@ pub struct Tablet {
     runtime: Handle,
     tell: Sender<(usize, Heard)>,
     wire: Wire,
-    connected: bool,
+    pub connected: bool,
     dice: Dice,
     /// Loses one receipt of four.
     pub forgetful: bool,
