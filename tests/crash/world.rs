@@ -319,6 +319,9 @@ fn is_consultd(pid: u32) -> bool {
 
 /// What can be tried here; says in a sentence what cannot.
 pub fn means(folder: &Path, model: bool) -> Means {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: the daemon's open files: only root may count them");
+    }
     let shim = crate::shim::build(folder)
         .map_err(|why| println!("skipped: failing syncs and writes, power cuts of the disk, a stepping clock: {why}"))
         .ok();
