@@ -125,20 +125,23 @@ pub fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Masks every string of a JSON message, in fields known and unknown, and numbers of the size of an identity card
-/// or mobile number; keys stay. Returns how many places were masked: a number for the log, never the text.
+/// Masks every string of a JSON message, in fields known and unknown, their names included, and numbers of the size of an
+/// identity card or mobile number. Returns how many places were masked: a number for the log, never the text.
 ///
-/// `/id`, `/type`, `/v`, `/deadline_s` and `/sent` are left as they are. No number that the contract knows is
-/// within reach: their bounds are far below ten digits, and one above them is refused anyway.
+/// `/id`, `/type` and `/v` are left as they are: whoever has read the message has read them. `/sent/mono_ms` stays a
+/// number, whatever it looks like: a tablet that has not slept for half a year counts as many milliseconds as a mobile
+/// number has digits. No other number that the contract knows is within reach: their bounds are far below ten digits.
 pub fn message(message: &mut Value) -> usize {
-    match message {
-        Value::Object(fields) => fields
-            .iter_mut()
-            .filter(|(key, _)| !["id", "type", "v", "deadline_s", "sent"].contains(&key.as_str()))
-            .map(|(key, value)| field(key, value, true))
-            .sum(),
-        other => value(other, false),
+    let Value::Object(fields) = message else { return value(message, false) };
+    let clock =
+        fields.get_mut("sent").and_then(|sent| sent.get_mut("mono_ms")).filter(|ms| ms.is_u64()).map(Value::take);
+    let own = |key: &str| ["id", "type", "v"].contains(&key);
+    let masked =
+        fields.iter_mut().filter(|(key, _)| !own(key)).map(|(key, value)| field(key, value, true)).sum::<usize>();
+    if let Some(ms) = clock {
+        fields["sent"]["mono_ms"] = ms;
     }
+    masked + names_of(fields)
 }
 
 /// A message's bytes as they may be stored: its own, where nothing had to be masked. Of bytes that are no JSON of ours
@@ -172,7 +175,26 @@ fn value(content: &mut Value, of_a_person: bool) -> usize {
 }
 
 fn fields_of(fields: &mut Map<String, Value>, of_a_person: bool) -> usize {
-    fields.iter_mut().map(|(key, value)| field(key, value, of_a_person)).sum()
+    fields.iter_mut().map(|(key, value)| field(key, value, of_a_person)).sum::<usize>() + names_of(fields)
+}
+
+/// A list of people is often keyed by their numbers. No name of the contract's has anything to mask. What would then bear
+/// the same name as another is told apart, so that nothing is lost.
+fn names_of(fields: &mut Map<String, Value>) -> usize {
+    let places: usize = fields.keys().filter_map(|key| counted(key)).map(|(_, places)| places).sum();
+    if places > 0 {
+        let mut n = 1; // of the whole object: to begin again at each name would cost the square of its length
+        for (key, value) in std::mem::take(fields) {
+            let masked = text(&key);
+            let mut name = masked.to_string();
+            while fields.contains_key(&name) {
+                n += 1;
+                name = format!("{masked}#{n}");
+            }
+            fields.insert(name, value);
+        }
+    }
+    places
 }
 
 /// The key says what the content is (`"patient_name": "…"`), so no form is asked for. Only unknown fields have

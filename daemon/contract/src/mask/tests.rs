@@ -152,10 +152,11 @@ fn addresses_go_and_the_region_stays() {
 }
 
 #[test]
-fn of_a_message_the_strings_go_and_ids_and_clocks_stay() {
+fn of_a_message_the_strings_go_and_its_id_and_clock_stay() {
     let number = card("41032719900101123");
     let before = json!({"v": 1, "type": "consult", "id": "6f1c7e52-8f3a-4d6e-9c60-138123456780",
-        "sent": {"mono_ms": 13_812_345_678_u64, "boot": "13812345678"}, "deadline_s": 180, "phone": 13_812_345_678_u64,
+        "sent": {"wall": "2026-11-25T08:00:00+08:00", "mono_ms": 13_812_345_678_u64, "boot": "b-17"},
+        "deadline_s": 180, "phone": 13_812_345_678_u64,
         "patient": {"name": "张三"}, "case": {"complaint": {"text": format!("咳嗽，电话13812345678，{number}")},
         "labs": [{"name": "血小板", "value": "150000"}]}});
     let sent = before.to_string();
@@ -168,6 +169,22 @@ fn of_a_message_the_strings_go_and_ids_and_clocks_stay() {
     assert_eq!(after["phone"], "〔电话〕");
     assert_eq!(after["patient"]["name"], "某某");
     assert_eq!(after["case"]["complaint"]["text"], "咳嗽，电话〔电话〕，〔身份证〕");
+}
+
+/// Fields that the contract leaves to others: in a review there is no `sent`, and anything may be called so.
+#[test]
+fn nothing_hides_behind_the_name_of_a_clock_or_in_a_name() {
+    let number = card("41032719900101123");
+    let mut message = json!({"sent": {"wall": "13812345678", "boot": number, "mono_ms": "电话13812345678", "note": number},
+        "deadline_s": 13_812_345_678_u64,
+        "家属": {number.as_str(): 1, "13812345678": {"13912345678": 2}, "13712345678": 3, "〔电话〕": 4}});
+    let places = super::message(&mut message);
+    let sent = json!({"wall": "〔phone〕", "boot": "〔ID card〕", "mono_ms": "电话〔电话〕", "note": "〔ID card〕"});
+    assert_eq!((places, &message["sent"], &message["deadline_s"]), (9, &sent, &json!("〔电话〕")));
+    let people = json!({"〔ID card〕": 1, "〔phone〕": {"〔phone〕": 2}, "〔phone〕#2": 3, "〔电话〕": 4});
+    assert_eq!(message["家属"], people);
+    let again = message.clone();
+    assert_eq!((super::message(&mut message), &message), (0, &again), "masked once is masked for good");
 }
 
 #[test]
@@ -253,4 +270,8 @@ fn hostile_texts_cost_no_more_than_their_length() {
         let once = text(&long).into_owned();
         assert!(once.chars().count() <= long.chars().count());
     }
+    let people = (0..12_000_u64).map(|n| (format!("{}", 13_800_000_000 + n), Value::Null)).collect::<Map<_, _>>();
+    let mut message = json!({"x": people});
+    super::message(&mut message);
+    assert_eq!(message["x"].as_object().map(Map::len), Some(12_000), "nobody is lost");
 }
