@@ -24,12 +24,12 @@ pub struct Way {
 
 impl Way {
     /// What of the properties is honoured. A topic outside the tablet's own branch would make the box write, with its
-    /// rights, where the tablet may not.
+    /// rights, where the tablet may not; and brokers log topics, so none that could be a sentence.
     pub fn wanted(tablet: &TabletName, response_topic: Option<&str>, correlation: Option<&[u8]>) -> Self {
         let own = |topic: &&str| {
             topic.len() <= BYTES_MAX
                 && topic.strip_prefix(&topic::response(tablet)).is_some_and(|rest| rest.starts_with('/'))
-                && !topic.contains(['+', '#', '\0'])
+                && topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/'))
         };
         Self {
             topic: response_topic.filter(own).map(str::to_owned),
@@ -100,7 +100,16 @@ mod tests {
         let of = |topic: &str| Way::wanted(&t1, Some(topic), Some(b"c"));
         assert_eq!(of("consult/1/res/t1/ward/2").topic.as_deref(), Some("consult/1/res/t1/ward/2"));
         let long = format!("consult/1/res/t1/{}", "x".repeat(BYTES_MAX));
-        for other in ["consult/1/res/t12", "consult/1/res/t1", "consult/1/res/t1/#", "consult/1/res/t2/x", "", &long] {
+        for other in [
+            "consult/1/res/t12",
+            "consult/1/res/t1",
+            "consult/1/res/t1/#",
+            "consult/1/res/t2/x",
+            "consult/1/res/t1/胸闷",
+            "consult/1/res/t1/chest pain",
+            "",
+            &long,
+        ] {
             assert_eq!(of(other).topic, None, "{other}");
         }
         assert_eq!(Way::wanted(&t1, None, Some(&[0; BYTES_MAX + 1])), Way::default());
