@@ -2,15 +2,148 @@
 //! broker with the scripted engine.
 
 mod common;
+mod canary {
+    pub mod scene;
+    pub mod words;
+}
+use canary::{scene, words};
 
 use common::*;
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use rustix::process::{Pid, Signal, kill_process};
+use scene::{COUNTY, Scene, WARD};
+use serde_json::{Value, json};
 use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
+use words::*;
+
+fn says(tablet: &Tablet, branch: &str, message: &Value) {
+    tablet.send_to(branch, message.to_string().as_bytes());
+}
+
+fn list() -> Value {
+    json!({"v": 1, "type": "admin", "id": uuid::Uuid::new_v4(), "do": "list", "note": text("zh", "order"), "电话13800138000": 1})
+}
+
+/// All that MQTT 5 has beside a message. The mark comes back on the tablet's own branch; a topic is no place for words.
+fn in_the_margin() -> PublishProperties {
+    PublishProperties {
+        correlation_data: Some(text("en", "mark").into_bytes().into()),
+        response_topic: Some(format!("consult/1/res/{WARD}/{}", text("zh", "topic"))),
+        content_type: Some(text("zh", "kind")),
+        user_properties: vec![(text("zh", "name"), text("en", "value"))],
+        ..PublishProperties::default()
+    }
+}
+
+#[test]
+fn what_a_patient_says_is_in_the_store_and_with_its_tablet_and_nowhere_else() {
+    let mut scene = Scene::new("{ crash_on = \"毒药\" }");
+    let (ward, county) = (scene.tablet(WARD), scene.tablet(COUNTY));
+    let mut marks = Vec::new();
+    for lang in ["zh", "en"] {
+        let (request, planted) = full_case(lang);
+        ward.send_with(in_the_margin(), "req", request.to_string().as_bytes());
+        assert_eq!(ward.expect("alert", &request)["triage"], "red", "what is medicine is still there");
+        let answer = ward.expect("answer", &request);
+        // Of what was sent, and not of what is kept.
+        ward.ask(&request);
+        assert_eq!(ward.expect("answer", &request), answer, "the same bytes are the same request");
+        let (review, said) = full_review(lang, &request["id"]);
+        ward.send_with(in_the_margin(), "review", review.to_string().as_bytes());
+        ward.expect("reviewed", &request);
+        for kind in ["cancel", "resend"] {
+            ward.ask(&json!({"v": 1, "type": kind, "id": request["id"], "note": text(lang, kind)}));
+            ward.expect("answer", &request);
+        }
+        says(&ward, "receipt", &json!({"v": 1, "type": "receipt", "id": request["id"], "note": text(lang, "receipt")}));
+        marks.extend(planted.into_iter().chain(said));
+    }
+    // One for the list of the quarantined.
+    let mut poison = consult(&format!("毒药，{}", text("zh", "poison")));
+    poison["id"] = json!(uuid::Uuid::new_v4());
+    ward.ask(&poison);
+    assert!(degraded(&ward.expect("answer", &poison)).contains(&"engine_crashed"));
+    let order = list();
+    says(&county, "admin", &order);
+    assert_eq!(county.expect("report", &order)["quarantined_cases"], json!([poison["id"]]));
+    says(&ward, "admin", &order);
+    assert_eq!(ward.expect("error", &order)["code"], "not_allowed");
+
+    let usb = scene.clinic.folder.path().join("usb");
+    for (command, more) in
+        [("check", vec![]), ("verify", vec![]), ("export", vec!["--to", usb.to_str().expect("text")])]
+    {
+        scene.run(command, &more);
+    }
+    assert_eq!(fs::read_dir(&usb).expect("the export's folder").count(), 1, "encrypted, and looked into like the rest");
+
+    // The copy of the store is made at a start, once the box has run for an hour.
+    scene.clinic.kill_daemon();
+    let store = rusqlite::Connection::open(scene.clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
+    store.execute("UPDATE box SET ran_s = 3600", []).expect("an hour passes");
+    drop(store);
+    let copy = scene.clinic.folder.path().join("state/snapshot.sqlite");
+    scene.start();
+    let began = Instant::now();
+    while !copy.exists() {
+        assert!(began.elapsed() < PATIENCE, "no copy; {}", scene.clinic.log_text());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(WORDS.iter().all(|word| holds(&fs::read(&copy).expect("the copy"), word)), "it is a copy");
+    scene.nothing_is_told(&marks);
+}
+
+#[test]
+fn no_refusal_repeats_what_it_refuses() {
+    let scene = Scene::new("{}");
+    let (ward, county) = (scene.tablet(WARD), scene.tablet(COUNTY));
+    for (what, branch, bytes) in refused() {
+        let who = if branch == "admin" { &county } else { &ward };
+        who.send_with(in_the_margin(), branch, &bytes);
+        let said = who.next_bytes(PATIENCE).unwrap_or_else(|| panic!("{what}: nothing is said"));
+        assert_eq!(parse(&said)["type"], "error", "{what}");
+        assert_eq!(planted(&said), None, "{what}");
+    }
+    let good = consult("咳嗽");
+    ward.ask(&good);
+    ward.expect("answer", &good);
+    scene.nothing_is_told(&[]);
+}
+
+#[test]
+fn whatever_ends_the_worker_or_the_daemon_spills_nothing() {
+    let mut scene = Scene::new("{ crash_on = \"毒药\", hang_on = \"沉默\" }");
+    let ward = scene.tablet(WARD);
+    let mut marks = Vec::new();
+    let mut with_the_engine = |word: &str| {
+        let (mut request, planted) = full_case("zh");
+        request["case"]["complaint"]["text"] = json!(format!("{word}，{}", text("zh", "complaint")));
+        request["deadline_s"] = json!(if word == "沉默" { 6 } else { 60 });
+        marks.extend(planted);
+        ward.ask(&request);
+        request
+    };
+    for signal in [Signal::TERM, Signal::KILL, Signal::ABORT] {
+        let open = with_the_engine("沉默");
+        scene.is_with_the_engine(&open);
+        scene.processes_tell_nothing();
+        let mut daemon = scene.clinic.daemon.take().expect("a daemon");
+        let pid = Pid::from_raw(daemon.0.id() as i32).expect("a process number");
+        kill_process(pid, signal).expect("it can be signalled");
+        daemon.0.wait().expect("it ends");
+        scene.start();
+        // There it is with the engine again, whose silence ends the worker.
+        ward.expect("answer", &open);
+    }
+    let poison = with_the_engine("毒药");
+    assert!(degraded(&ward.expect("answer", &poison)).contains(&"engine_crashed"));
+    scene.nothing_is_told(&marks);
+}
 
 /// As a developer or launchd starts it: with a limit that allows cores, which goes into the file `limit`.
 fn start_with_cores_allowed(clinic: &mut Clinic, folder: &Path) {
