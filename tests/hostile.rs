@@ -175,6 +175,31 @@ fn only_an_admin_can_publish_to_the_admins_branch_and_only_to_its_own() {
     }
 }
 
+fn order(what: &str) -> Value {
+    json!({"v":1,"type":"admin","id":uuid::Uuid::new_v4(),"do":what,"for_s":3600,"case":uuid::Uuid::new_v4()})
+}
+
+/// An admin's tablet that is stolen, or whose app is careless. A box must not be held anew at each start.
+#[test]
+fn an_order_that_the_broker_keeps_is_obeyed_once() {
+    let provisions = Provisions { admins: &["chief"], obeyed: &["chief"], ..Provisions::default() };
+    let mut stage = Stage::new(Village::with(provisions, |_| vec![]));
+    let mut chief = stage.village.enter(Door::Mqtt, &stage.paper("chief"), hello(V5));
+    chief.subscribe("consult/1/res/chief");
+    for (what, retain) in [("hold", true), ("resume", false)] {
+        let order = order(what);
+        let text = order.to_string();
+        let topic = "consult/1/admin/chief";
+        chief.publish(Message { topic, payload: text.as_bytes(), retain, ..Message::default() });
+        chief.expect("report", &order);
+    }
+    stage.village.clinic.kill_daemon();
+    stage.village.clinic.start();
+    answered_in_the_end(&mut stage.victim, &consult("咳嗽"));
+    assert!(chief.heard().is_empty(), "what was obeyed once is not reported again");
+    assert!(stage.village.clinic.log_text().contains("an order that the broker kept"), "{}", stage.village.logs());
+}
+
 fn matrix<T: Copy, const N: usize>(rows: [T; N]) -> Vec<(Door, u8, T)> {
     WAYS.into_iter().flat_map(|(door, version)| rows.map(|row| (door, version, row))).collect()
 }

@@ -94,11 +94,16 @@ impl Clinic {
     /// The same, with somebody who may give orders.
     pub fn scripted_for(script: &str, admin: &str) -> Self {
         let mut clinic = Self::scripted(script, "");
-        clinic.kill_daemon();
-        let text = fs::read_to_string(&clinic.settings).expect("the settings");
-        write(&clinic.settings, &text.replacen("[box]\n", &format!("[box]\nadmins = [{admin:?}]\n"), 1));
-        clinic.start();
+        clinic.obeys(&[admin]);
         clinic
+    }
+
+    /// These from now on, and nobody else.
+    pub fn obeys(&mut self, admins: &[&str]) {
+        self.kill_daemon();
+        let text = fs::read_to_string(&self.settings).expect("the settings");
+        write(&self.settings, &text.replacen("[box]\n", &format!("[box]\nadmins = {admins:?}\n"), 1));
+        self.start();
     }
 
     /// With llama.cpp, the demo model and the demo adapters.
