@@ -53,7 +53,17 @@ impl Life {
         });
         let tablets = tablets.collect();
         let watcher = Wire::join(runtime, &world.socket(), "#", WATCHER, tell);
-        Self { seed, dice, book: Book::new(control), tablets, world, means: means.clone(), again, _watcher: watcher, heard }
+        Self {
+            seed,
+            dice,
+            book: Book::new(control),
+            tablets,
+            world,
+            means: means.clone(),
+            again,
+            _watcher: watcher,
+            heard,
+        }
     }
 
     /// Says whether it has come true.
