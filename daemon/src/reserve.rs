@@ -31,8 +31,13 @@ impl Reserve {
 
     /// Makes it, where there is room for it and as much again. Takes as long as the disk does: not for the loop.
     pub fn restock(&self) {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        if self.is_there() || free(folder) <= 2 * BYTES {
+        self.restock_from(free(self.path.parent().unwrap_or(Path::new("."))));
+    }
+
+    fn restock_from(&self, free: u64) {
+        // What a kill or a power cut left of it is room for the whole, and must not be in its way for ever.
+        let half = fs::metadata(&self.path).map_or(0, |file| file.len());
+        if self.is_there() || free + half <= 2 * BYTES {
             return;
         }
         if let Err(fault) = self.make() {
@@ -80,6 +85,12 @@ mod tests {
         assert!(!reserve.is_there());
         reserve.restock();
         assert!(reserve.is_there(), "a short one is made whole");
+        let half = File::create(folder.path().join("reserve")).and_then(|file| file.set_len(BYTES - 1));
+        half.expect("cut off while it was made");
+        reserve.restock_from(BYTES);
+        assert!(!reserve.is_there(), "no room for it and as much again");
+        reserve.restock_from(BYTES + 2);
+        assert!(reserve.is_there(), "its half was part of the room");
         let nowhere = Reserve::beside(Path::new("/nowhere"));
         nowhere.restock();
         assert!(!nowhere.is_there());
