@@ -216,7 +216,7 @@ impl World {
     }
 
     pub fn continue_worker(&mut self) {
-        if let Some(pid) = self.stopped_worker.take().filter(|pid| is_consultd(*pid)) {
+        if let Some(pid) = self.stopped_worker.take().filter(|pid| is_stopped(*pid)) {
             send(pid, Signal::CONT);
         }
     }
@@ -313,8 +313,10 @@ fn send(pid: u32, signal: Signal) -> bool {
     Pid::from_raw(pid as i32).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
-fn is_consultd(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "consultd")
+/// Not by its name: a child that was stopped between fork and exec still has that of the thread which waits for it.
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
 }
 
 /// What can be tried here; says in a sentence what cannot.
