@@ -257,14 +257,14 @@ impl State {
 
     /// A job as it stands at its acceptance.
     fn job(&self, tablet: &TabletName, consult: &Consult, digest: Digest, now: Now) -> Job {
-        let rules = crate::rules::RuleSet::builtin();
+        let triage = crate::rules::RuleSet::builtin().check(&consult.case, consult.lang).triage;
         Job {
             tablet: tablet.clone(),
             consult: Box::new(consult.clone()),
             digest,
-            triage: rules.check(&consult.case, consult.lang).triage,
+            triage,
             arrival: self.arrivals,
-            turn: queue::turn(self, tablet),
+            turn: queue::turn(self, tablet, triage),
             case: case_digest(consult),
             accepted_ms: now.mono_ms,
             attempts: 0,

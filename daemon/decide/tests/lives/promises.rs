@@ -307,7 +307,7 @@ fn attempt(record: &Record) -> Option<RequestId> {
 fn rank(job: &Job, now: Now) -> (usize, usize, u64, u64) {
     let waited = now.mono_ms.saturating_sub(job.accepted_ms);
     match (presses(job), red(job)) {
-        (_, true) => (0, 0, job.deadline_ms(), job.arrival),
+        (_, true) => (0, job.turn, job.deadline_ms(), job.arrival),
         (false, _) if waited >= OLD_AFTER_MS => (1, 0, job.accepted_ms, job.arrival),
         (true, _) => (2, job.turn, job.deadline_ms(), job.arrival),
         (false, _) => (3, job.turn, job.deadline_ms(), job.arrival),

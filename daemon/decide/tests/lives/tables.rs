@@ -47,8 +47,12 @@ impl Clinic {
     }
 
     fn consults_in(&mut self, bytes: Vec<u8>) -> Plan {
+        self.consults_as("clinic-1", bytes)
+    }
+
+    fn consults_as(&mut self, name: &str, bytes: Vec<u8>) -> Plan {
         let Ok(Request::Consult(consult)) = parse_request(&bytes) else { panic!("a good request") };
-        let (tablet, consult) = (cases::tablet("clinic-1"), Box::new(consult));
+        let (tablet, consult) = (cases::tablet(name), Box::new(consult));
         self.step(Event::Consult { tablet, consult, bytes, digest: [0; 32], known: None })
     }
 
@@ -269,6 +273,20 @@ fn a_suspect_waits_until_the_worker_has_let_go_of_what_was_cancelled() {
     let _death = clinic.step(Event::WorkerDied);
     assert_eq!(clinic.state.jobs[&cases::id(4)].deaths, 1);
     assert_eq!(all_served(&clinic.ready()), [cases::id(4)]);
+}
+
+#[test]
+fn a_flood_of_danger_delays_anothers_by_one() {
+    let mut clinic = Clinic::new(20);
+    let red = |n, deadline_s| cases::request(cases::id(n), RED, "zh", "internal", "routine", deadline_s);
+    let _routine: Vec<Plan> = (11..14)
+        .map(|n| cases::request(cases::id(n), GREEN, "zh", "internal", "routine", 600))
+        .map(|bytes| clinic.consults_as("clinic-2", bytes))
+        .collect();
+    let _flood: Vec<Plan> = (1..9).map(|n| clinic.consults_in(red(n, 60))).collect();
+    let _other = clinic.consults_as("clinic-2", red(9, 600));
+    let begun = all_served(&clinic.ready());
+    assert_eq!(begun[..2], [cases::id(1), cases::id(9)]);
 }
 
 #[test]
