@@ -16,7 +16,7 @@ use contract::{
     request::{Request, parse_request},
 };
 use decide::{
-    Digest, Known, Record,
+    Digest, Known, OWED_OF_TABLET_MAX, Record,
     seal::{Chain, Link, LinkKind},
 };
 use open::USER_VERSION;
@@ -29,8 +29,9 @@ mod open;
 pub use keep::snapshot;
 pub use open::is_replaced;
 
-/// Answers without a receipt that a restart takes up again: the newest. Older ones wait for a `resend`.
-const OWED_MAX: u32 = 1000;
+/// Answers without a receipt that a restart takes up again: the newest of each tablet, and so many in all, of which each
+/// tablet has its share. Older ones wait for a `resend`.
+const OWED_MAX: usize = 1000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -241,13 +242,20 @@ impl Store {
         }
         let mut owed = self
             .connection
-            .prepare("SELECT id, tablet FROM consult WHERE ended = 1 AND received = 0 AND gone = 0 ORDER BY seq DESC LIMIT ?1")
+            .prepare(
+                "SELECT id, tablet FROM (
+                     SELECT id, tablet, seq, row_number() OVER (PARTITION BY tablet ORDER BY seq DESC) AS nth
+                     FROM consult WHERE ended = 1 AND received = 0 AND gone = 0)
+                 WHERE nth <= ?1 ORDER BY nth, seq DESC LIMIT ?2",
+            )
             .map_err(&doing)?;
-        let mut rows = owed.query([OWED_MAX]).map_err(&doing)?;
+        let mut rows = owed.query([OWED_OF_TABLET_MAX as i64, OWED_MAX as i64]).map_err(&doing)?;
+        let before = records.len();
         while let Some(row) = rows.next().map_err(&doing)? {
             let (id, tablet) = (id(row).map_err(&doing)?, tablet(row, 1).map_err(&doing)?);
             records.push(Record::Ended { id, tablet, message: Vec::new(), link: None });
         }
+        records[before..].reverse(); // as they came, so that the oldest is the first to be given up
         Ok(records)
     }
 

@@ -153,6 +153,10 @@ fn pause_ms(tries: u32) -> u64 {
     (30_000u64 << tries.min(7)).min(3_600_000)
 }
 
+/// Answers of one tablet that are sent again; the oldest beyond it wait in the store for a `resend` or the next restart.
+/// More than a doctor's day: a tablet with more gives no receipts, and must not take the others' time and memory.
+pub const OWED_OF_TABLET_MAX: usize = 100;
+
 /// A day of sending. Then the answer waits in the store for a `resend` or the next restart:
 /// a tablet that never gives receipts must not fill the memory.
 const OWED_MS_MAX: u64 = 24 * 3600 * 1000;

@@ -266,3 +266,29 @@ fn the_store_is_copied_once_a_week_and_the_copy_is_whole() {
     assert!(snapshot(folder.path()).expect("copies").is_some(), "a copy that cannot be read is made anew");
     assert!(!folder.path().join("snapshot.part").exists());
 }
+
+#[test]
+fn a_tablet_that_gives_no_receipts_makes_the_box_forget_no_answer_of_anothers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path()).expect("opens");
+    let mut records = Vec::new();
+    for n in 0..1200 {
+        let name = TabletName::new(if n < 3 { "quiet" } else { "flood" }).expect("a name");
+        let Record::Accepted { id, consult, digest, bytes, at_unix_s, messages, .. } = accepted(n) else { panic!() };
+        records.push(Record::Accepted { id, tablet: name.clone(), consult, digest, bytes, at_unix_s, messages });
+        records.push(Record::Ended { id, tablet: name, message: b"answer".to_vec(), link: None });
+    }
+    store.commit(&records).expect("commits");
+    let owed: Vec<u128> = store
+        .recover()
+        .expect("recovers")
+        .iter()
+        .filter_map(|record| match record {
+            Record::Ended { id, .. } => Some(id.0.as_u128()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(owed.len(), 3 + OWED_OF_TABLET_MAX);
+    assert!((0..3).all(|n| owed.contains(&n)), "the quiet tablet's, though they are the oldest");
+    assert!((1100..1200).all(|n| owed.contains(&n)), "the newest of the flood");
+}
