@@ -82,6 +82,7 @@ pub struct State {
     pub quarantine: BTreeMap<Digest, Quarantine>,
     pub chain: Chain,
     pub(crate) arrivals: u64,
+    ends: u64,
 }
 
 /// A case that must not get to the engine.
@@ -143,6 +144,8 @@ fn case_digest(consult: &Consult) -> Digest {
 #[derive(Debug, Clone)]
 pub struct Owed {
     pub tablet: TabletName,
+    /// In the order of the ends.
+    pub number: u64,
     pub tries: u32,
     pub since_ms: u64,
     pub due_ms: u64,
@@ -176,6 +179,7 @@ impl State {
             quarantine: BTreeMap::new(),
             chain: Chain::default(),
             arrivals: 0,
+            ends: 0,
         }
     }
 
@@ -210,8 +214,10 @@ impl State {
                 self.jobs.remove(id);
                 self.running.remove(id);
                 let due_ms = now.mono_ms + pause_ms(0);
-                let owed = Owed { tablet: tablet.clone(), tries: 0, since_ms: now.mono_ms, due_ms };
+                let owed = Owed { tablet: tablet.clone(), number: self.ends, tries: 0, since_ms: now.mono_ms, due_ms };
+                self.ends += 1;
                 self.owed.insert(*id, owed);
+                self.give_up_the_oldest_of(tablet);
             }
             Record::Reviewed { link, .. } => self.chain.add(Some(link)),
             Record::ChainEnd(chain) => self.chain = *chain,
@@ -274,6 +280,15 @@ impl State {
             attempts: 0,
             deaths: 0,
             phase: Phase::Waiting,
+        }
+    }
+
+    fn give_up_the_oldest_of(&mut self, tablet: &TabletName) {
+        let own = || self.owed.iter().filter(|(_, owed)| owed.tablet == *tablet);
+        if own().count() > OWED_OF_TABLET_MAX
+            && let Some(oldest) = own().min_by_key(|(_, owed)| owed.number).map(|(id, _)| *id)
+        {
+            self.owed.remove(&oldest);
         }
     }
 

@@ -8,8 +8,8 @@ use contract::{
     request::{Request, parse_request},
 };
 use decide::{
-    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, Plan, Question, Record, Score, State,
-    Written, step,
+    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, OWED_OF_TABLET_MAX, Plan, Question,
+    Record, Score, State, Written, step,
 };
 use serde_json::{Value, json};
 
@@ -287,6 +287,26 @@ fn a_flood_of_danger_delays_anothers_by_one() {
     let _other = clinic.consults_as("clinic-2", red(9, 600));
     let begun = all_served(&clinic.ready());
     assert_eq!(begun[..2], [cases::id(1), cases::id(9)]);
+}
+
+#[test]
+fn what_a_tablet_does_not_confirm_is_sent_a_few_at_a_time_and_delays_nobody() {
+    let mut clinic = Clinic::new(9);
+    for n in 0..5000 {
+        let end = Record::Ended { id: cases::id(n), tablet: cases::tablet("clinic-1"), message: vec![], link: None };
+        clinic.state.apply(&end, clinic.now);
+    }
+    assert_eq!(clinic.state.owed.len(), OWED_OF_TABLET_MAX);
+    assert!((4900..5000).all(|n| clinic.state.owed.contains_key(&cases::id(n))), "the newest");
+    let _ready = clinic.ready();
+    let mut sent = clinic.step(Event::Connected).effects;
+    assert!(sent.len() <= 65, "{} at once", sent.len());
+    let red = cases::request(cases::id(6000), RED, "zh", "internal", "routine", DEADLINE_S);
+    let plan = clinic.consults_as("clinic-2", red);
+    assert_eq!((served(&plan), plan.effects.len()), (Some(cases::id(6000)), 3), "accepted, alert, to the engine");
+    sent.extend(clinic.step(Event::Tick).effects);
+    let sent = sent.iter().filter(|effect| matches!(effect, Effect::PublishAnswer { .. })).count();
+    assert_eq!(sent, OWED_OF_TABLET_MAX, "each of them once");
 }
 
 #[test]
