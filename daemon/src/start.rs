@@ -79,6 +79,7 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
     let reserve = Reserve::beside(&settings.state_dir);
     reserve.restock(); // before the first case, and again whenever there is room
     RuleSet::builtin(); // compiled now, not while the first patient waits
+    contract::mask::ready(); // these too
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

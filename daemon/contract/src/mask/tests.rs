@@ -275,3 +275,51 @@ fn hostile_texts_cost_no_more_than_their_length() {
     super::message(&mut message);
     assert_eq!(message["x"].as_object().map(Map::len), Some(12_000), "nobody is lost");
 }
+
+#[test]
+fn what_stands_behind_an_address_or_a_name_stays() {
+    masked(
+        "Address: Wang village. Sudden chest pain with sweating for 2 hours",
+        "Address: 〔addr〕. Sudden chest pain with sweating for 2 hours",
+    );
+    stays("home address: refused, sudden chest pain with sweating");
+    masked("住址：栾川县庙子镇突发胸痛大汗2小时", "住址：栾川县某处突发胸痛大汗2小时");
+    masked("地址：门诊突发胸痛大汗", "地址：某处突发胸痛大汗");
+    stays("住址:内蒙古牧区胸痛大汗");
+    stays("姓名：胸痛大汗 2小时");
+    stays("Name: Chest Pain, sweating");
+    masked("突发抽搐李庄村3组", "突发抽搐〔住址〕");
+}
+
+/// Each phrase that the rules read, behind each label and place: it must still be there. Of patterns the plain ones.
+#[test]
+fn no_label_swallows_a_phrase_of_the_rules() {
+    let findings: Value = serde_json::from_str(medicine::FINDINGS).expect("JSON");
+    let phrases = |language: &str| -> Vec<String> {
+        let lists = findings.as_object().into_iter().flatten().filter_map(|(_, f)| f[language].as_array()).flatten();
+        let plain = |phrase: &&str| !phrase.contains(['(', '[', '?', '.', '\\', '|', '*', '+']);
+        lists.filter_map(Value::as_str).filter(plain).map(String::from).collect()
+    };
+    let zh = ["住址：", "地址：", "家庭住址：", "联系地址:", "家住", "姓名：", "联系人：", "患者"];
+    let places = ["", "王庄村", "栾川县庙子镇", "王庄村3组", "门诊", "内蒙古牧区", "赵庄卫生室旁", "张三", "王庄村 "];
+    let en = ["Address: ", "home address: ", "Address is ", "Name: ", "Mr "];
+    let places_en = ["", "Wang village. ", "Wang village, Luanchuan, ", "unknown, ", "Wang Wei, ", "Wang village "];
+    let mut said = 0;
+    for (labels, places, phrases) in
+        [(&zh[..], &places[..], phrases("phrases_zh")), (&en[..], &places_en[..], phrases("phrases_en"))]
+    {
+        for (label, place, phrase) in labels
+            .iter()
+            .flat_map(|l| places.iter().map(move |p| (l, p)))
+            .flat_map(|(l, p)| phrases.iter().map(move |f| (l, p, f)))
+        {
+            let title =
+                |text: &str| text.split(' ').map(|w| w[..1].to_uppercase() + &w[1..]).collect::<Vec<_>>().join(" ");
+            let phrase = if *label == "Name: " || *label == "Mr " { title(phrase) } else { phrase.clone() };
+            let before = format!("{label}{place}{phrase}两小时");
+            assert!(text(&before).contains(&phrase), "{before} → {}", text(&before));
+            said += 1;
+        }
+    }
+    assert!(said > 10_000, "{said}");
+}
