@@ -323,3 +323,36 @@ fn no_label_swallows_a_phrase_of_the_rules() {
     }
     assert!(said > 10_000, "{said}");
 }
+
+#[test]
+fn counts_and_doses_are_no_telephones() {
+    for whole in [
+        "WBC 13500000000/L",
+        "白细胞13800000000个/L",
+        "血小板 13500000000 ×10",
+        "布洛芬 400-600-1000 mg",
+        "尿量 400-800-1200 ml",
+    ] {
+        stays(whole);
+    }
+    masked("热线 400-800-1234", "热线 〔电话〕");
+    let mut labs = json!({"case": {"labs": [{"name": "WBC", "value": "13500000000/L"}]}});
+    assert_eq!(super::message(&mut labs), 0);
+}
+
+#[test]
+fn what_parts_the_groups_of_a_number_hides_nothing() {
+    let number = card("41032719900101123");
+    for mark in ["\n", ".", "·", "_", ","] {
+        masked(&format!("号 {}{mark}{}{mark}{} 。", &number[..6], &number[6..14], &number[14..]), "号 〔身份证〕 。");
+    }
+    for mark in ['\u{200b}', '\u{200c}', '\u{200d}', '\u{200f}', '\u{2060}', '\u{ad}'] {
+        masked(&format!("号 {}{mark}{} 。", &number[..9], &number[9..]), "号 〔身份证〕 。");
+        masked(&format!("头痛 138{mark}12345678 三天"), "头痛 〔电话〕 三天");
+    }
+    for phone in ["138.1234.5678", "138 12345678", "13812 345678", "+86(138)12345678"] {
+        let after = text(&format!("头痛 {phone} 三天")).into_owned();
+        assert!(!after.contains("5678"), "{after}");
+    }
+    stays("血压 130 20231105，体温38.5，白细胞 10.5，血糖 5.6.7");
+}
