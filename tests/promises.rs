@@ -385,6 +385,26 @@ fn a_full_disk_takes_no_new_case_and_loses_none_that_was_accepted() {
 }
 
 #[test]
+fn a_box_that_is_started_on_a_full_disk_answers_what_it_had_accepted() {
+    let Some(clinic) = Clinic::scripted_on_a_disk_that_fills("48m", SLOW) else {
+        return println!("no mounts of its own here: not tried");
+    };
+    let tablet = clinic.ready();
+    let accepted = consult("咳嗽");
+    tablet.ask(&accepted);
+    tablet.expect("accepted", &accepted);
+    let daemon = worker_of(clinic.daemon_pid()).and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
+    rustix::process::kill_process(daemon.expect("a daemon"), rustix::process::Signal::TERM).expect("ends it");
+    tablet.expect("answer", &accepted);
+    assert!(clinic.log_text().contains("the disk's reserve is spent"), "{}", clinic.log_text());
+    let new = case("angina.zh");
+    tablet.ask(&new);
+    assert_eq!(tablet.expect("alert", &new)["triage"], "red", "said in any case");
+    let refusal = tablet.expect("error", &new);
+    assert_eq!((&refusal["code"], &refusal["final"]), (&json!("storage_full"), &json!(false)));
+}
+
+#[test]
 fn a_damaged_store_is_kept_aside_said_in_the_status_and_the_next_case_is_served() {
     let mut clinic = Clinic::scripted("{}", "");
     let tablet = clinic.ready();

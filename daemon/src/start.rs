@@ -74,9 +74,9 @@ pub fn check(config: &Path) -> Exit {
 }
 
 fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Error>> {
-    let store = Store::open(&settings.state_dir)?;
-    let seal = key::seal(&settings.state_dir)?;
     let reserve = Reserve::beside(&settings.state_dir);
+    let store = Store::open_with(&reserve, &settings.state_dir)?;
+    let seal = key::seal(&settings.state_dir)?;
     reserve.restock(); // before the first case, and again whenever there is room
     RuleSet::builtin(); // compiled now, not while the first patient waits
     contract::mask::ready(); // these too

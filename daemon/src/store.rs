@@ -75,6 +75,21 @@ impl StoreError {
         }
     }
 
+    /// On a full disk SQLite says of its log's index that it could not be made long enough, or opened, as often as that
+    /// the disk is full.
+    fn may_want_room(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, SystemIoFailure};
+        match self {
+            Self::Open { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(CannotOpen | DiskFull | SystemIoFailure))
+            }
+            Self::Lock { source, .. } | Self::Renew { source, .. } => {
+                source.kind() == std::io::ErrorKind::StorageFull
+            }
+            _ => false,
+        }
+    }
+
     pub fn is_disk_full(&self) -> bool {
         let Self::Sql { source, .. } = self else { return false };
         source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)

@@ -66,6 +66,17 @@ impl Clinic {
 
     /// Its state on a small disk of its own, which goes with it. None where this machine gives no user its own mounts.
     pub fn scripted_on_a_disk_of(size: &str, script: &str) -> Option<Self> {
+        Self::scripted_on_a_disk(size, script, "exec \"$3\" run --config \"$4\"")
+    }
+
+    /// The same; when the daemon ends the disk is filled to the last byte, and the daemon started again.
+    pub fn scripted_on_a_disk_that_fills(size: &str, script: &str) -> Option<Self> {
+        let life = "{ setpriv --pdeathsig KILL \"$3\" run --config \"$4\"
+            cat /dev/zero > \"$2/filler\" 2> /dev/null; exec \"$3\" run --config \"$4\"; }";
+        Self::scripted_on_a_disk(size, script, life)
+    }
+
+    fn scripted_on_a_disk(size: &str, script: &str, life: &str) -> Option<Self> {
         let mounts = "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\"";
         let tried = |folder: &Path| {
             Command::new("unshare").args(APART).args(["sh", "-c", mounts, "sh", size]).arg(folder).output()
@@ -79,7 +90,7 @@ impl Clinic {
         }
         let log = fs::OpenOptions::new().append(true).open(clinic.log()).expect("the log file");
         let mut command = Command::new("unshare");
-        let run = format!("{mounts} && exec \"$3\" run --config \"$4\"");
+        let run = format!("{mounts} && {life}");
         command.args(APART).args(["sh", "-c", &run, "sh", size]).arg(&state).arg(env!("CARGO_BIN_EXE_consultd"));
         clinic.daemon = Some(Running::start(command.arg(&clinic.settings).stderr(log).stdin(Stdio::null())));
         Some(clinic)
