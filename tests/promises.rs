@@ -7,7 +7,7 @@ use common::*;
 use serde_json::{Value, json};
 use std::{
     io::Write,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -402,6 +402,27 @@ fn a_box_that_is_started_on_a_full_disk_answers_what_it_had_accepted() {
     assert_eq!(tablet.expect("alert", &new)["triage"], "red", "said in any case");
     let refusal = tablet.expect("error", &new);
     assert_eq!((&refusal["code"], &refusal["final"]), (&json!("storage_full"), &json!(false)));
+}
+
+#[test]
+fn a_log_that_nobody_reads_costs_no_answer() {
+    for closed in [true, false] {
+        let mut clinic = Clinic::scripted("{}", "");
+        clinic.kill_daemon();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consultd"));
+        command.args(["run", "--config"]).arg(&clinic.settings).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut daemon = Running::start(&mut command);
+        let reader = daemon.0.stderr.take();
+        clinic.daemon = Some(daemon);
+        let kept = reader.filter(|_| !closed);
+        let tablet = clinic.ready();
+        // A line for each, and more than the pipe's 64 KiB.
+        (0..2000).for_each(|_| tablet.send(b"{\"v\":1,\"type\":\"nonsense\"}"));
+        let request = consult("咳嗽");
+        tablet.ask(&request);
+        tablet.expect("answer", &request);
+        drop(kept);
+    }
 }
 
 #[test]

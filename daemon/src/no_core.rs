@@ -14,17 +14,22 @@
 //! program that is as it should be. Its user's other processes have no business in its memory.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
+use std::io::Write;
 
 /// First in every command: `ask` and `export` hold cases too. A worker needs it for itself, since a program that is
 /// started anew is dumpable again.
 pub fn from_now_on() {
     let nothing = Rlimit { current: Some(0), maximum: Some(0) };
     if setrlimit(Resource::Core, nothing).is_err() {
-        eprintln!("cannot forbid core files: a crash could leave patients' cases on the disk");
+        let _ =
+            writeln!(std::io::stderr(), "cannot forbid core files: a crash could leave patients' cases on the disk");
     }
     #[cfg(target_os = "linux")]
     if rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).is_err() {
-        eprintln!("cannot forbid core dumps: a crash could give patients' cases to a crash reporter");
+        let _ = writeln!(
+            std::io::stderr(),
+            "cannot forbid core dumps: a crash could give patients' cases to a crash reporter"
+        );
     }
 }
 

@@ -33,7 +33,7 @@ const LOOKS_A_MACHINE: u64 = 15;
 const COPY: Duration = Duration::from_secs(3600);
 
 pub fn main(config: &Path, devices: Vec<String>) -> Exit {
-    trace::start();
+    let _trace = trace::start();
     let mut settings = match settings::load(config) {
         Ok(settings) => settings,
         Err(faults) => {

@@ -83,9 +83,7 @@ impl StoreError {
             Self::Open { source, .. } => {
                 matches!(source.sqlite_error_code(), Some(CannotOpen | DiskFull | SystemIoFailure))
             }
-            Self::Lock { source, .. } | Self::Renew { source, .. } => {
-                source.kind() == std::io::ErrorKind::StorageFull
-            }
+            Self::Lock { source, .. } | Self::Renew { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
             _ => false,
         }
     }

@@ -11,8 +11,8 @@ use engine::{
 };
 use std::{collections::BTreeSet, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::mpsc::{Receiver, Sender, channel},
     time::Instant,
 };
@@ -35,6 +35,8 @@ pub enum News {
 const OPENING_MAX: Duration = Duration::from_secs(900);
 /// A worker that was killed should be gone in a moment. One that hangs in a driver cannot be waited for.
 const GOING_MAX: Duration = Duration::from_secs(30);
+/// Of what it says on stderr, in bytes; a longer line becomes several.
+const LINE_MAX: u64 = 4096;
 
 /// `consultd worker`, the child's own main.
 pub fn main() -> Exit {
@@ -190,10 +192,12 @@ impl Life {
             .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped()) // by way of the daemon's log, which does not wait for its reader
             .envs(engine::WORKER_ENVIRONMENT)
             .kill_on_drop(true)
             .spawn()
             .map_err(BeginError::Start)?;
+        tokio::spawn(overhear(child.stderr.take().expect("it was asked for")));
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (mut stdin, stdout) = stdin.zip(stdout).expect("both were asked for");
         send(&mut stdin, &Order::Open(open.clone())).await.map_err(BeginError::Open)?;
@@ -307,6 +311,15 @@ async fn listen(mut stdout: ChildStdout, heard: Sender<Report>) {
                 return;
             }
         }
+    }
+}
+
+/// Always read, or the worker would wait for somebody who does.
+async fn overhear(stderr: ChildStderr) {
+    let (mut stderr, mut line) = (BufReader::new(stderr), Vec::new());
+    while (&mut stderr).take(LINE_MAX).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        tracing::info!("worker: {}", String::from_utf8_lossy(&line).trim_end());
+        line.clear();
     }
 }
 
