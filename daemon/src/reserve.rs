@@ -5,8 +5,9 @@
 //! there ──disk full: spend──▶ gone ──room for it, and as much again: restock──▶ there
 //! ```
 
+use crate::replace;
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -26,7 +27,7 @@ impl Reserve {
     }
 
     pub fn is_there(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|file| file.len() == BYTES)
+        fs::symlink_metadata(&self.path).is_ok_and(|file| file.is_file() && file.len() == BYTES)
     }
 
     /// Makes it, where there is room for it and as much again. Takes as long as the disk does: not for the loop.
@@ -54,7 +55,7 @@ impl Reserve {
     /// Written and not only claimed: a file system may promise more than it has. Of its full length only at the end, so
     /// that half of it is never taken for all.
     fn make(&self) -> io::Result<()> {
-        let mut file = File::create(&self.path)?;
+        let mut file = replace::begin(&self.path)?;
         let piece = [0x5a; 1 << 16];
         (0..BYTES / piece.len() as u64).try_for_each(|_| file.write_all(&piece))?;
         file.sync_all()
@@ -69,6 +70,7 @@ pub fn free(folder: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn it_is_made_spent_once_and_made_again() {
