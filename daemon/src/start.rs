@@ -127,6 +127,7 @@ fn config(settings: &Settings, shelf: &Shelf, seal: Seal) -> Config {
         deaths_max: settings.deaths_max,
         attempts_max: settings.attempts_max,
         tablet_max: settings.tablet_max,
+        per_minute_max: settings.per_minute_max,
         admins: settings.admins.iter().cloned().collect(),
         seal,
     }

@@ -81,7 +81,7 @@ impl Clinic {
         let tried = |folder: &Path| {
             Command::new("unshare").args(APART).args(["sh", "-c", mounts, "sh", size]).arg(folder).output()
         };
-        let mut clinic = Self::scripted(script, "");
+        let mut clinic = Self::scripted(script, "[queue]\nper_minute_max = 60000\n");
         clinic.kill_daemon();
         let state = clinic.folder.path().join("state");
         fs::create_dir_all(&state).expect("a folder to mount on");

@@ -302,7 +302,7 @@ fn settings(folder: &Path, means: &Means, Pace { delay_ms, jobs_max, queue_max }
     };
     format!(
         "[box]\nname = \"crash-box\"\nadmins = [\"{ADMIN}\"]\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n\
-         [engine]\n{engine}\nsilence_s_max = {SILENCE_S_MAX}\njobs_max = {jobs_max}\n{}[queue]\nqueue_max = {queue_max}\n",
+         [engine]\n{engine}\nsilence_s_max = {SILENCE_S_MAX}\njobs_max = {jobs_max}\n{}[queue]\nqueue_max = {queue_max}\nper_minute_max = 60000\n",
         folder.join("state"),
         folder.join("daemon.sock"),
         demo_adapters()

@@ -4,7 +4,7 @@ use crate::{
     event::{Digest, Written},
     message,
     plan::Record,
-    queue,
+    queue, refuse,
     seal::{Chain, Seal},
 };
 use contract::{
@@ -46,6 +46,8 @@ pub struct Config {
     pub attempts_max: u32,
     /// The same as `queue_max`, of one tablet.
     pub tablet_max: usize,
+    /// Cases that are accepted of one tablet in a minute, for ever; for a while twice as many. See `refuse.rs`.
+    pub per_minute_max: u32,
     /// Names that may give orders.
     pub admins: BTreeSet<TabletName>,
     pub seal: Seal,
@@ -81,6 +83,8 @@ pub struct State {
     /// Contents of cases that killed the engine, each with the id under which it did.
     pub quarantine: BTreeMap<Digest, Quarantine>,
     pub chain: Chain,
+    /// Until when each tablet's accepted cases are its share of the time; see `refuse.rs`.
+    pub spent_until_ms: BTreeMap<TabletName, u64>,
     pub(crate) arrivals: u64,
     ends: u64,
 }
@@ -178,6 +182,7 @@ impl State {
             storage_full: false,
             quarantine: BTreeMap::new(),
             chain: Chain::default(),
+            spent_until_ms: BTreeMap::new(),
             arrivals: 0,
             ends: 0,
         }
@@ -188,6 +193,9 @@ impl State {
             Record::Accepted { id, tablet, consult, digest, .. } => {
                 let job = self.job(tablet, consult, *digest, now);
                 self.arrivals += 1;
+                let spent_until_ms = refuse::spends(self, tablet, now);
+                self.spent_until_ms.retain(|_, until_ms| *until_ms > now.mono_ms);
+                self.spent_until_ms.insert(tablet.clone(), spent_until_ms);
                 self.jobs.insert(*id, job);
             }
             Record::Attempt { id } => {

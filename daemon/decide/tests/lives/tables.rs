@@ -310,6 +310,22 @@ fn what_a_tablet_does_not_confirm_is_sent_a_few_at_a_time_and_delays_nobody() {
 }
 
 #[test]
+fn a_tablet_whose_cases_are_answered_at_once_is_bounded_by_time() {
+    let mut clinic = Clinic::new(9);
+    let at_once = |n| cases::request(cases::id(n), GREEN, "zh", "surgery", "routine", DEADLINE_S);
+    let count = |clinic: &mut Clinic, name: &str, from: usize| {
+        (from..from + 500).take_while(|n| first!(clinic.consults_as(name, at_once(*n)), Accepted).is_some()).count()
+    };
+    assert_eq!(count(&mut clinic, "clinic-1", 0), 120, "two minutes' at once");
+    assert_eq!(count(&mut clinic, "clinic-2", 1000), 120, "the other's are its own");
+    let refused = busy(&clinic.consults_as("clinic-1", at_once(2000)));
+    assert_eq!((refused.code, refused.retry_after_s), (ErrorCode::Busy, Some(1)));
+    assert_eq!(count(clinic.after(1), "clinic-1", 2001), 1, "as it was told");
+    assert_eq!(count(clinic.after(59), "clinic-1", 3001), 59);
+    assert_eq!(count(clinic.after(3600), "clinic-1", 4001), 120, "and no more after an hour");
+}
+
+#[test]
 fn a_full_queue_is_an_answer() {
     let mut clinic = Clinic::new(1);
     let _status = clinic.ready();
