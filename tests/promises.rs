@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 use std::{
     io::Write,
@@ -422,6 +423,46 @@ fn a_log_that_nobody_reads_costs_no_answer() {
         tablet.ask(&request);
         tablet.expect("answer", &request);
         drop(kept);
+    }
+}
+
+#[test]
+fn what_the_disk_has_changed_is_said_to_nobody_and_ends() {
+    let mut clinic = Clinic::scripted(SLOW, "");
+    let tablet = clinic.ready();
+    let (answered, open) = (consult("咳嗽"), consult("头晕"));
+    tablet.ask(&answered);
+    tablet.expect("answer", &answered);
+    tablet.ask(&open);
+    tablet.expect("accepted", &open);
+    clinic.kill_daemon();
+    let store = rusqlite::Connection::open(clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
+    let harms = [
+        "UPDATE consult SET request = x'00' WHERE ended = 0",
+        "UPDATE message SET body = CAST(replace(CAST(body AS TEXT), 'green', 'black') AS BLOB)
+         WHERE seq = 2 AND id = (SELECT id FROM chain WHERE seq = 1)",
+        "UPDATE message SET body = x'ff7b' WHERE seq = 2 AND id = (SELECT id FROM chain WHERE seq = 1)",
+    ];
+    for harm in harms {
+        assert!(store.execute(harm, []).expect("changes it") > 0, "{harm}");
+        clinic.start();
+        for request in [&answered, &open] {
+            for kind in ["resend", "cancel"] {
+                let correlated = PublishProperties { correlation_data: Some("c".into()), ..Default::default() };
+                let asks = json!({"v": 1, "type": kind, "id": request["id"]}).to_string();
+                tablet.send_with(correlated, "req", asks.as_bytes());
+                let sound = request == &answered && harm.contains("request");
+                let end = tablet.wait(PATIENCE, |m| m["id"] == request["id"] && m["type"] != "accepted");
+                let end = end.expect("an end");
+                assert_valid(&end);
+                match sound {
+                    true => assert_eq!(end["type"], "answer", "{harm}"),
+                    false => assert_eq!(end["code"], "internal", "{harm}: {end}"),
+                }
+            }
+        }
+        clinic.kill_daemon();
+        tablet.rest(Duration::from_millis(300));
     }
 }
 

@@ -110,7 +110,7 @@ impl Loop {
     /// Takes up what the store holds: the state is what it was before the restart.
     pub fn begin(
         config: Config,
-        Disk { store, reserve, retention }: Disk,
+        Disk { mut store, reserve, retention }: Disk,
         link: Link,
         orders: Sender<Order>,
         boot: String,

@@ -12,15 +12,19 @@
 //! who writes holds `lock`, and others may read meanwhile (`consultd verify`).
 
 use contract::{
+    answer::Audit,
+    bounded::Hex,
     ids::{RequestId, TabletName},
+    reply::{ErrorCode, ErrorReply},
     request::{Request, parse_request},
 };
 use decide::{
     Digest, Known, OWED_OF_TABLET_MAX, Record,
-    seal::{Chain, Link, LinkKind},
+    seal::{self, Chain, Link, LinkKind},
 };
 use open::USER_VERSION;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use sha2::{Digest as _, Sha256};
 use std::{fs::File, path::PathBuf};
 
 mod keep;
@@ -224,14 +228,58 @@ impl Store {
 
     /// All messages of a consultation, in the order of sending.
     pub fn messages(&self, id: RequestId) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.connection
+        let doing = sql("read the messages of a consultation");
+        let mut messages: Vec<Vec<u8>> = self
+            .connection
             .prepare_cached("SELECT body FROM message WHERE id = ?1 ORDER BY seq")
             .and_then(|mut q| q.query_map([key(&id)], |row| row.get(0))?.collect())
-            .map_err(sql("read the messages of a consultation"))
+            .map_err(&doing)?;
+        if let Some(last) = messages.pop() {
+            messages.push(self.vouched(id, last).map_err(&doing)?);
+        }
+        Ok(messages)
     }
 
     /// The final message of a consultation that has one.
     pub fn answer(&self, id: RequestId) -> Result<Option<Vec<u8>>, StoreError> {
+        let last = self.last_message(id)?;
+        last.map(|last| self.vouched(id, last)).transpose().map_err(sql("read an answer"))
+    }
+
+    /// An answer only as it was sealed: a disk that changes a word of it must not change what a doctor is told.
+    fn vouched(&self, id: RequestId, last: Vec<u8>) -> rusqlite::Result<Vec<u8>> {
+        let answered = self
+            .connection
+            .prepare_cached("SELECT answered FROM consult WHERE id = ?1")?
+            .query_row([key(&id)], |row| row.get::<_, bool>(0))
+            .optional()?;
+        if answered != Some(true) || self.is_as_sealed(id, &last)? {
+            return Ok(last);
+        }
+        tracing::error!(%id, "a stored answer is not what was sealed: it is not sent; `consultd verify` says more");
+        Ok(internal(id))
+    }
+
+    fn is_as_sealed(&self, id: RequestId, answer: &[u8]) -> rusqlite::Result<bool> {
+        #[derive(serde::Deserialize)]
+        struct Sealed {
+            audit: Audit,
+        }
+        let body = seal::body(answer).map(|body| <[u8; 32]>::from(Sha256::digest(&body)));
+        let named = serde_json::from_slice(answer).ok().map(|Sealed { audit }| audit);
+        let Some((body, Audit { seq, hash: Hex(hash), .. })) = body.zip(named) else {
+            // Of before the chain, or with its seal destroyed: then there is a link.
+            let linked = "SELECT EXISTS (SELECT 1 FROM chain WHERE id = ?1 AND kind = 'answer')";
+            return self.connection.query_row(linked, [key(&id)], |row| row.get(0)).map(|linked: bool| !linked);
+        };
+        self.connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM chain WHERE seq = ?1 AND id = ?2 AND kind = 'answer' AND body = ?3 AND hash = ?4)",
+            )?
+            .query_row(params![seq as i64, key(&id), body, hash], |row| row.get(0))
+    }
+
+    fn last_message(&self, id: RequestId) -> Result<Option<Vec<u8>>, StoreError> {
         self.connection
             .prepare_cached(
                 "SELECT body FROM message JOIN consult USING (id) WHERE id = ?1 AND ended = 1 ORDER BY message.seq DESC LIMIT 1",
@@ -241,9 +289,9 @@ impl Store {
     }
 
     /// The records that, applied to a fresh state, make it what it was before the restart.
-    pub fn recover(&self) -> Result<Vec<Record>, StoreError> {
+    pub fn recover(&mut self) -> Result<Vec<Record>, StoreError> {
         let doing = sql("read the store after a restart");
-        let mut records = Vec::new();
+        let (mut records, mut unreadable) = (Vec::new(), Vec::new());
         self.recover_chain_and_quarantine(&mut records).map_err(&doing)?;
         let mut open = self
             .connection
@@ -251,7 +299,15 @@ impl Store {
             .map_err(&doing)?;
         let mut rows = open.query([]).map_err(&doing)?;
         while let Some(row) = rows.next().map_err(&doing)? {
-            unfinished(row, &mut records).map_err(&doing)?;
+            unfinished(row, &mut records, &mut unreadable).map_err(&doing)?;
+        }
+        drop(rows);
+        drop(open);
+        match self.commit(&unreadable) {
+            Err(fault) if fault.is_disk_full() => {
+                tracing::warn!("no room to end what cannot be read; at the next start")
+            }
+            done => done?,
         }
         let mut owed = self
             .connection
@@ -375,11 +431,12 @@ fn add_message(t: &Transaction, id: &RequestId, body: &[u8]) -> rusqlite::Result
     Ok(())
 }
 
-fn unfinished(row: &Row, records: &mut Vec<Record>) -> rusqlite::Result<()> {
+fn unfinished(row: &Row, records: &mut Vec<Record>, unreadable: &mut Vec<Record>) -> rusqlite::Result<()> {
     let (id, bytes): (RequestId, Vec<u8>) = (id(row)?, row.get(3)?);
     // It was accepted by these very rules once; if they have become stricter since, nobody may lose it silently.
     let Ok(Request::Consult(consult)) = parse_request(&bytes) else {
-        tracing::error!(%id, "an accepted request cannot be read any more; left in the store");
+        tracing::error!(%id, "an accepted request cannot be read any more: it ends with an error, and stays in the store");
+        unreadable.push(Record::Ended { id, tablet: tablet(row, 1)?, message: internal(id), link: None });
         return Ok(());
     };
     let digest: Digest = row.get(2)?;
@@ -397,6 +454,11 @@ fn unfinished(row: &Row, records: &mut Vec<Record>) -> rusqlite::Result<()> {
     records.extend((0..deaths).map(|_| Record::Death { id }));
     records.push(Record::Interrupted { id });
     Ok(())
+}
+
+/// The last word where there is no other that could be stood by.
+fn internal(id: RequestId) -> Vec<u8> {
+    serde_json::to_vec(&ErrorReply::new(ErrorCode::Internal, Some(id))).expect("an error serialises")
 }
 
 fn key(id: &RequestId) -> &[u8] {

@@ -28,7 +28,7 @@ fn what_was_committed_comes_back() {
     store.commit(&[Record::Death { id: first }, end]).expect("commits");
     drop(store);
 
-    let store = Store::open(folder.path()).expect("opens again");
+    let mut store = Store::open(folder.path()).expect("opens again");
     let kinds: Vec<&str> = store
         .recover()
         .expect("recovers")
@@ -70,7 +70,7 @@ fn a_store_of_any_earlier_version_goes_the_rest_of_the_way_and_loses_nothing() {
         old.execute("INSERT INTO message VALUES (?1, 1, ?2)", params![key(&answered), answer]).expect("writes");
         drop(old);
         for _ in 0..2 {
-            let store = Store::open(folder.path()).expect("opens");
+            let mut store = Store::open(folder.path()).expect("opens");
             assert_eq!(store.recover().expect("recovers").len(), 5, "accepted, two attempts, interrupted; owed");
             let known = [id, answered].map(|id| store.known(id).expect("reads").expect("known"));
             assert_eq!(
@@ -200,7 +200,7 @@ fn an_answer_is_kept_as_long_as_the_law_says_and_what_is_open_for_ever() {
     store.chain(|stored| links += u32::from(stored.sealed.is_none() && stored.review.is_none())).expect("walks");
     assert_eq!(links, 3, "the chain outlives the text");
     drop(store);
-    let store = Store::open(folder.path()).expect("opens again");
+    let mut store = Store::open(folder.path()).expect("opens again");
     let kinds: Vec<Record> = store.recover().expect("recovers");
     assert!(matches!(&*kinds, [Record::ChainEnd(_), Record::Accepted { .. }, Record::Interrupted { .. }]), "{kinds:?}");
 }
