@@ -132,6 +132,14 @@ fn whoever_changes_the_store_is_found_out() {
         ("DELETE FROM chain WHERE seq = 2", "link 3"),
         ("UPDATE chain SET body = zeroblob(32) WHERE seq = 1", "link 1"),
         ("UPDATE chain SET id = (SELECT id FROM consult WHERE seq = 1) WHERE seq = 2", "link 2"),
+        ("DELETE FROM message WHERE id = (SELECT id FROM chain WHERE seq = 2)", "link 2"),
+        ("DELETE FROM chain", "no link"),
+        ("DELETE FROM chain WHERE seq > 2", "no link"),
+        (
+            "INSERT INTO message SELECT id, 0, CAST(replace(CAST(body AS TEXT), 'green', 'black') AS BLOB)
+             FROM message WHERE seq = 2 AND id = (SELECT id FROM chain WHERE seq = 2)",
+            "does not belong there",
+        ),
     ];
     for (harm, place) in harms {
         let mut clinic = Clinic::scripted("{}", "");
@@ -182,7 +190,10 @@ fn whoever_cuts_off_the_end_of_the_chain_is_found_out_by_a_link_that_was_written
 
     clinic.kill_daemon();
     let store = rusqlite::Connection::open(clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
-    assert_eq!(store.execute("DELETE FROM chain WHERE seq = 2", []).expect("changes it"), 1);
+    let cut = |harm: &str| assert!(store.execute(harm, []).expect("changes it") > 0, "{harm}");
+    cut("DELETE FROM consult WHERE id = (SELECT id FROM chain WHERE seq = 2)");
+    cut("DELETE FROM message WHERE id = (SELECT id FROM chain WHERE seq = 2)");
+    cut("DELETE FROM chain WHERE seq = 2");
     drop(store);
     assert_eq!(verify(&clinic).status.code(), Some(0), "the rest of the chain shows nothing");
     let found = verify_with(&clinic, &[&ends[0], &ends[1]]);

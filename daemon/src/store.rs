@@ -115,6 +115,17 @@ pub struct StoredLink {
     pub sealed: Option<Vec<u8>>,
     /// The review's own bytes.
     pub review: Option<Vec<u8>>,
+    /// Retention has taken the text.
+    pub gone: bool,
+}
+
+/// A message that was said, or that somebody has put there.
+pub struct Said {
+    pub id: RequestId,
+    pub body: Vec<u8>,
+    pub is_last: bool,
+    /// The chain has an answer to this case.
+    pub is_linked: bool,
 }
 
 /// A case, the answer to it and the newest review of that.
@@ -134,7 +145,8 @@ impl Store {
             .connection
             .prepare(
                 "SELECT chain.id, chain.seq, kind, chain.body, chain.hash, review.body, review.reply,
-                     (SELECT message.body FROM message WHERE message.id = chain.id ORDER BY message.seq DESC LIMIT 1)
+                     (SELECT message.body FROM message WHERE message.id = chain.id ORDER BY message.seq DESC LIMIT 1),
+                     COALESCE((SELECT gone FROM consult WHERE consult.id = chain.id), 0)
                  FROM chain LEFT JOIN review ON review.id = chain.id AND review.number = chain.number
                  ORDER BY chain.seq",
             )
@@ -142,6 +154,33 @@ impl Store {
         let mut rows = links.query([]).map_err(&doing)?;
         while let Some(row) = rows.next().map_err(&doing)? {
             walk(stored_link(row).map_err(&doing)?);
+        }
+        Ok(())
+    }
+
+    /// Cases that were answered, and of whose answer the chain knows nothing.
+    pub fn unlinked(&self) -> Result<Option<RequestId>, StoreError> {
+        let unlinked = "SELECT id FROM consult WHERE answered = 1
+            AND id NOT IN (SELECT id FROM chain WHERE kind = 'answer') ORDER BY seq LIMIT 1";
+        self.connection.query_row(unlinked, [], id).optional().map_err(sql("look for answers without a link"))
+    }
+
+    /// Walks all messages, those of a case in their order.
+    pub fn said(&self, mut walk: impl FnMut(&Said)) -> Result<(), StoreError> {
+        let doing = sql("walk the messages");
+        let mut all = self
+            .connection
+            .prepare(
+                "SELECT id, body, seq = (SELECT MAX(seq) FROM message AS other WHERE other.id = message.id),
+                     id IN (SELECT id FROM chain WHERE kind = 'answer')
+                 FROM message ORDER BY id, seq",
+            )
+            .map_err(&doing)?;
+        let said =
+            |row: &Row| Ok(Said { id: id(row)?, body: row.get(1)?, is_last: row.get(2)?, is_linked: row.get(3)? });
+        let mut rows = all.query([]).map_err(&doing)?;
+        while let Some(row) = rows.next().map_err(&doing)? {
+            walk(&said(row).map_err(&doing)?);
         }
         Ok(())
     }
@@ -410,7 +449,7 @@ fn stored_link(row: &Row) -> rusqlite::Result<StoredLink> {
     let kind = if row.get_ref(2)?.as_str()? == "answer" { LinkKind::Answer } else { LinkKind::Review };
     let link = Link { seq: row.get::<_, i64>(1)? as u64, kind, id: id(row)?, body: row.get(3)?, hash: row.get(4)? };
     let sealed = row.get(if kind == LinkKind::Answer { 7 } else { 6 })?;
-    Ok(StoredLink { link, sealed, review: row.get(5)? })
+    Ok(StoredLink { link, sealed, review: row.get(5)?, gone: row.get(8)? })
 }
 
 fn reviewed_case(row: &Row) -> rusqlite::Result<ReviewedCase> {
