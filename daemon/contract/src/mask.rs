@@ -163,9 +163,17 @@ pub fn bytes(bytes: &[u8]) -> (Cow<'_, [u8]>, usize) {
 }
 
 fn field(key: &str, content: &mut Value, of_a_person: bool) -> usize {
+    let person = words::PERSON_KEYS.contains(&key.to_lowercase().as_str());
+    // "患者": "王建国" is a name; "patient": "chest pain" is none.
+    if let Value::String(said) = content
+        && person
+        && names::whole(said)
+    {
+        return replace(content, Kind::Name.mask(Lang::Zh));
+    }
     match words::kind_of_key(key, of_a_person) {
         Some(kind) => whole(content, kind),
-        None => value(content, words::PERSON_KEYS.contains(&key.to_lowercase().as_str())),
+        None => value(content, person),
     }
 }
 

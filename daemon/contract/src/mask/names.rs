@@ -99,6 +99,11 @@ pub fn names(text: &str) -> Vec<Span> {
     found
 }
 
+/// Whether a field holds a name and nothing else.
+pub fn whole(field: &str) -> bool {
+    surnamed(field).or_else(|| dotted(field)) == Some(field.len())
+}
+
 fn span(start: usize, len: usize) -> Span {
     Span { at: start..start + len, kind: Kind::Name }
 }

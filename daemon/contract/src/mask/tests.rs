@@ -356,3 +356,11 @@ fn what_parts_the_groups_of_a_number_hides_nothing() {
     }
     stays("血压 130 20231105，体温38.5，白细胞 10.5，血糖 5.6.7");
 }
+
+#[test]
+fn the_key_of_a_person_makes_a_name_of_a_string() {
+    let mut message = json!({"patient": "王建国", "患者": "王建国", "patient_info": {"name": "王建国"}, "contact_person": {"name": "王建国"},
+        "person": "胸痛三天"});
+    assert_eq!(super::message(&mut message), 4, "{message}");
+    assert_eq!(message["person"], "胸痛三天");
+}
