@@ -61,7 +61,8 @@ impl Village {
         let configuration = as_it_ships(folder.path(), &authority, &revoked, &provisions, [mqtt, websocket]);
         let broker = broker_with(folder.path(), &configuration);
         let script = if provisions.script.is_empty() { "{}" } else { provisions.script };
-        let mut clinic = Clinic::open_beside(folder, broker, &scripted_settings(script, ""));
+        let mut clinic =
+            Clinic::open_beside(folder, broker, &scripted_settings(script, "[queue]\nper_minute_max = 60000\n"));
         if !provisions.obeyed.is_empty() {
             clinic.obeys(provisions.obeyed);
         }
