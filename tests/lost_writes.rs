@@ -64,7 +64,7 @@ use std::{
 use world::Means;
 
 /// What CI has time for: about thirty seconds on two cores.
-const LIVES: u64 = 60;
+const LIVES: u64 = 80;
 /// A life is waiting for most of its time.
 const THREADS: usize = 4;
 

@@ -7,6 +7,7 @@
 //! ```
 
 use crate::{common::root, platter};
+use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
@@ -133,6 +134,12 @@ impl Shim {
 
     pub fn disarm(&self) {
         self.set(Order::CutIn, 0);
+    }
+
+    /// No process has the shim in it: each holds its share of a lock on the control block, whoever may look at it.
+    pub fn is_alone(&self) -> bool {
+        let taken = flock(&self.block, FlockOperation::NonBlockingLockExclusive).is_ok();
+        taken && flock(&self.block, FlockOperation::Unlock).is_ok()
     }
 
     pub fn count(&self, count: Count) -> u64 {

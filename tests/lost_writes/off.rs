@@ -7,10 +7,7 @@ use crate::{
     shim::{Count, PLACES},
 };
 use rusqlite::{Connection, config::DbConfig};
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// SQLite takes its log into the database after the commit that brings it to a thousand pages.
 const LOG_PAGES_MAX: usize = 1000;
@@ -72,21 +69,10 @@ impl Life {
     /// No worker outlives its daemon; and a process that was only about to become one would still hold the store's lock.
     pub fn leaves_nobody(&mut self) {
         self.world.kill_daemon(0);
-        let mark = format!("CRASH_STATE={}\0", self.world.disk.state.display());
         let began = Instant::now();
-        while let Some(pid) = left_of(&mark) {
-            assert!(began.elapsed() < GONE_MAX, "process {pid} outlives its daemon");
+        while !self.shim().is_alone() {
+            assert!(began.elapsed() < GONE_MAX, "a worker outlives its daemon");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-}
-
-/// A process with this in its environment.
-fn left_of(mark: &str) -> Option<String> {
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let mut numbers = processes.filter_map(|entry| entry.file_name().into_string().ok());
-    numbers.find(|pid| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.windows(mark.len()).any(|piece| piece == mark.as_bytes())
-    })
 }
