@@ -50,7 +50,11 @@ pub struct Measured {
     pub words: Range<usize>,
 }
 
-const [T_C, HR, RR, SBP, DBP, SPO2, GLUCOSE]: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
+/// Where these stand in `Signs::of` and in `SIGNS`.
+const T_C: usize = 0;
+const SBP: usize = 3;
+const DBP: usize = 4;
+const GLUCOSE: usize = 6;
 
 /// What a body can show, narrower than what a tablet may send: a number in a sentence may be anything.
 const PLAUSIBLE: [(f32, f32); 7] =

@@ -156,12 +156,15 @@ impl Builder {
             return Err(nothing());
         }
         for row in rows {
-            let mut parts = row.into_iter().map(|(apart_max, words)| Step { set: self.set(words), apart_max });
-            let first = parts.next().ok_or_else(nothing)?;
-            if first.apart_max > 0 {
+            let mut parts = Vec::with_capacity(row.len());
+            for (apart_max, words) in row {
+                parts.push(Step { set: self.set(words), apart_max });
+            }
+            if parts.first().is_none_or(|first| first.apart_max > 0) {
                 return Err(nothing());
             }
-            self.phrases.push(Phrase { topic, first: first.set, rest: parts.collect() });
+            let first = parts.remove(0).set;
+            self.phrases.push(Phrase { topic, first, rest: parts });
         }
         Ok(())
     }
