@@ -17,6 +17,7 @@ mod normal;
 mod number;
 mod patient;
 mod phrase;
+pub mod recall;
 mod relative;
 mod trigger;
 mod vital;

@@ -8,6 +8,7 @@
 //! suppose        会不会 预防 what if          what follows is not so, or not yet
 //! past + over    以前 … 过/好了               it was, and is over; `again` (又 现在) takes that back
 //! other          邻居 隔壁                    as its clause's subject: somebody else, unless they report (`reports`)
+//! others_thing   邻居家狗                     not somebody else, but what did it to the patient
 //! elder, child, husband, wife                the patient or another, as `relative.rs` tells
 //! ```
 //! When in doubt a word counts, and counts as the patient's: a false alarm costs a look, a false denial a patient.
@@ -31,6 +32,7 @@ pub struct CueText {
     over: Vec<String>,
     again: Vec<String>,
     other: Vec<String>,
+    others_thing: Vec<String>,
     reports: Vec<String>,
     heredity: Vec<String>,
     has: Vec<String>,
@@ -49,6 +51,7 @@ pub struct Cues {
     over: Topic,
     again: Topic,
     other: Topic,
+    others_thing: Topic,
     reports: Topic,
     heredity: Topic,
     has: Topic,
@@ -67,6 +70,7 @@ impl Cues {
             over: builder.topic(&text.over)?,
             again: builder.topic(&text.again)?,
             other: builder.topic(&text.other)?,
+            others_thing: builder.topic(&text.others_thing)?,
             reports: builder.topic(&text.reports)?,
             heredity: builder.topic(&text.heredity)?,
             has: builder.topic(&text.has)?,
@@ -89,6 +93,12 @@ pub struct Reading<'t> {
 
 /// Farther than this a denial does not reach, except through a list.
 const DENIAL_BYTES_MAX: usize = 36;
+
+/// What may stand before a subject.
+const LEADS: [&str; 27] = [
+    "我们", "我家", "家里", "我的", "我", "他家", "他", "她", "听说", "昨天", "今天", "最近", "前几天", "前两天", "上周", "上个月", "班里",
+    "班上", "村里", "其实", "and", "but", "her", "his", "my", "yesterday", "heard",
+];
 
 impl<'t> Reading<'t> {
     pub fn of(text: &'t str, lexicon: &Lexicon) -> Self {
@@ -116,15 +126,17 @@ impl<'t> Reading<'t> {
     }
 
     pub fn denied(&self, span: &Span, clause: &Range<usize>, cues: &Cues) -> bool {
-        let void = |cue: &Span| {
-            self.within(cues.deny_not, clause).any(|not| not.start <= cue.start && cue.end <= not.end)
-        };
+        let void =
+            |cue: &Span| self.within(cues.deny_not, clause).any(|not| not.start <= cue.start && cue.end <= not.end);
         let inside = |cue: &Span| span.inner.0 <= cue.start && cue.end <= span.inner.1;
-        let long = self.within(cues.deny, clause).filter(|cue| !void(cue)).any(|cue| {
-            inside(cue) || (cue.end <= span.start && self.reaches(&self.text[cue.end..span.start]))
-        });
-        let at_once = |cue: &Span| cue.end == span.start || inside(cue);
-        long || self.within(cues.deny_at_once, clause).filter(|cue| !void(cue)).any(at_once) || self.answered_no(span, clause)
+        let long = self
+            .within(cues.deny, clause)
+            .filter(|cue| !void(cue))
+            .any(|cue| inside(cue) || (cue.end <= span.start && self.reaches(&self.text[cue.end..span.start])));
+        let next = |cue: &Span| cue.end <= span.start && self.text[cue.end..span.start].trim().is_empty();
+        let at_once = |cue: &Span| next(cue) || inside(cue);
+        long || self.within(cues.deny_at_once, clause).filter(|cue| !void(cue)).any(at_once)
+            || self.answered_no(span, clause)
     }
 
     fn reaches(&self, between: &str) -> bool {
@@ -159,8 +171,10 @@ impl<'t> Reading<'t> {
             self.within(topic, clause)
                 .filter(move |cue| cue.end <= span.start && self.opens(cue, clause))
                 .filter(move |cue| !followed_by(cues.reports, cue))
+                .filter(|cue| !self.within(cues.others_thing, clause).any(|thing| thing.start <= cue.start && cue.end <= thing.end))
         };
-        if self.within(cues.heredity, clause).any(|cue| cue.end <= span.start) || subjects(cues.other).next().is_some() {
+        if self.within(cues.heredity, clause).any(|cue| cue.end <= span.start) || subjects(cues.other).next().is_some()
+        {
             return true;
         }
         let past = self.is_of_before(clause, cues);
@@ -171,12 +185,11 @@ impl<'t> Reading<'t> {
 
     /// Whether a person named here is what the clause speaks of: 邻居发烧, 听说隔壁老王中风; not 被同学推倒.
     fn opens(&self, cue: &Span, clause: &Range<usize>) -> bool {
-        let lead = self.text[clause.start..cue.start].trim();
-        matches!(
-            lead,
-            "" | "我" | "我们" | "我家" | "我们家" | "家里" | "他" | "她" | "他家" | "听说" | "昨天" | "今天" | "最近" | "前几天"
-                | "前两天" | "上周" | "班里" | "班上" | "村里" | "我的" | "and" | "her" | "his" | "my" | "yesterday" | "heard"
-        )
+        let mut lead = self.text[clause.start..cue.start].trim();
+        while let Some(rest) = LEADS.iter().find_map(|word| lead.strip_prefix(word)) {
+            lead = rest.trim_start();
+        }
+        lead.is_empty()
     }
 
     fn within(&self, topic: Topic, clause: &Range<usize>) -> impl Iterator<Item = &Span> {
@@ -203,7 +216,9 @@ fn clauses(text: &str) -> Vec<Range<usize>> {
             ' ' => is_han(before) && is_han(after),
             _ => false,
         };
-        let turns = (c == '但' && before != '不') || c == '却' || [" but ", " however "].iter().any(|w| text[at..].starts_with(w));
+        let turns = (c == '但' && before != '不')
+            || c == '却'
+            || [" but ", " however "].iter().any(|w| text[at..].starts_with(w));
         if ends || turns {
             clauses.push(start..at);
             start = if ends { at + c.len_utf8() } else { at };

@@ -111,7 +111,11 @@ impl Review {
         match self {
             Self::Unreviewed(_) => true,
             Self::By { by, on } => {
-                let day = on.len() == 10 && on.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
+                let day = on.len() == 10
+                    && on
+                        .bytes()
+                        .enumerate()
+                        .all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
                 !by.trim().is_empty() && day
             }
         }
@@ -142,6 +146,7 @@ pub struct Source {
 enum Basis {
     Read,
     ExcerptRead,
+    TitleSeenContentFromMemory,
     FromMemory,
 }
 

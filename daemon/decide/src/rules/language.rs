@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 pub struct WordText {
     /// In order: a class may use those before it.
     classes: serde_json::Map<String, serde_json::Value>,
+    /// How a word is often mistyped: 例假 as 列假. Each phrase with the word is found with the slip too.
+    slips: BTreeMap<String, Vec<String>>,
     cues: CueText,
     signs: SignText,
     /// Words that tell the patient's sex, where it is not coded.
@@ -74,7 +76,7 @@ impl Language {
             Err(_) => Err(LanguageFault::Class(name)),
         });
         let classes = classes.collect::<Result<Vec<(String, Vec<String>)>, _>>()?;
-        let mut builder = Builder::with_classes(&classes).map_err(of("the classes"))?;
+        let mut builder = Builder::new(&words.slips, &classes).map_err(of("the classes"))?;
         let cues = Cues::build(&words.cues, &mut builder).map_err(of("the cues"))?;
         let signs = Signs::build(&words.signs, &mut builder).map_err(of("the signs"))?;
         let male = builder.topic(&words.male).map_err(of("male"))?;

@@ -165,9 +165,15 @@ fn degrees(text: &str, numbers: &[Number], n: usize) -> (f32, usize) {
 fn announced(reading: &Reading, signs: &Signs, from: usize, number: usize) -> Option<(usize, usize)> {
     let near = |topic: Topic| {
         let spans = &reading.spans[topic];
-        spans.iter().filter(|span| from <= span.start && span.end <= number && number - span.end <= APART_MAX).next_back()
+        spans
+            .iter()
+            .filter(|span| from <= span.start && span.end <= number && number - span.end <= APART_MAX)
+            .next_back()
     };
-    (0..7).filter_map(|sign| near(signs.of[sign]).map(|span| (sign, span))).max_by_key(|(sign, span)| (span.end, span.end - span.start, 7 - sign)).map(|(sign, span)| (sign, span.start))
+    (0..7)
+        .filter_map(|sign| near(signs.of[sign]).map(|span| (sign, span)))
+        .max_by_key(|(sign, span)| (span.end, span.end - span.start, 7 - sign))
+        .map(|(sign, span)| (sign, span.start))
 }
 
 fn not_a_body(reading: &Reading, signs: &Signs, from: usize, number: usize) -> bool {
@@ -184,17 +190,22 @@ pub fn age(text: &str, numbers: &[Number]) -> Option<Age> {
 fn age_at(text: &str, number: &Number) -> Option<Age> {
     let after = text[number.end..].trim_start_matches([' ', '-', '多']);
     let of = |words: &[&str]| words.iter().any(|word| after.starts_with(word));
-    let unit = if of(&["岁", "周岁", "years old", "year old", "year-old", "years-old", "y/o", "yo ", "yrs old", "yr old"]) {
-        AgeUnit::Year
-    } else if of(&["个月大", "月龄", "个月的宝", "个月婴", "个月宝", "month-old", "months old", "month old"]) {
-        AgeUnit::Month
-    } else if of(&["天大", "日龄", "天的新生", "days old", "day-old", "day old"]) {
-        AgeUnit::Day
-    } else if text[..number.start].ends_with(['男', '女']) && (1.0..=110.0).contains(&number.value) && is_whole(number.value) {
-        AgeUnit::Year
-    } else {
-        return None;
-    };
+    let unit =
+        if of(&["岁", "周岁", "years old", "year old", "year-old", "years-old", "y/o", "yo ", "yrs old", "yr old"]) {
+            AgeUnit::Year
+        } else if of(&["个月大", "月龄", "个月的宝", "个月婴", "个月宝", "month-old", "months old", "month old"])
+        {
+            AgeUnit::Month
+        } else if of(&["天大", "日龄", "天的新生", "days old", "day-old", "day old"]) {
+            AgeUnit::Day
+        } else if text[..number.start].ends_with(['男', '女'])
+            && (1.0..=110.0).contains(&number.value)
+            && is_whole(number.value)
+        {
+            AgeUnit::Year
+        } else {
+            return None;
+        };
     let age = Age { value: number.value, unit };
     (0.0..=120.0).contains(&age.years()).then_some(age)
 }

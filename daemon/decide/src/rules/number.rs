@@ -77,9 +77,9 @@ fn english(text: &str, start: usize) -> Option<Number> {
     if start > 0 && letter(start - 1) {
         return None;
     }
-    let (word, value) = ENGLISH.into_iter().find(|(word, _)| {
-        text[start..].starts_with(word) && (word.ends_with(' ') || !letter(start + word.len()))
-    })?;
+    let (word, value) = ENGLISH
+        .into_iter()
+        .find(|(word, _)| text[start..].starts_with(word) && (word.ends_with(' ') || !letter(start + word.len())))?;
     Some(Number { start, end: start + word.len(), value })
 }
 
@@ -206,7 +206,22 @@ const UNITS: [(&str, f32); 43] = [
 const BETWEEN: [&str; 9] = ["个多", "多个", "来个", "几个", "多", "余", "来", "整", " "];
 /// What has such a number before it is no time that a complaint has lasted.
 const OF_SOMETHING_ELSE: [&str; 16] = [
-    "孕", "怀", "妊娠", "胎", "停经", "产后", "月子", "没来", "推迟", "晚来", "生完", "第", "every ", "gestation", "pregnant ", "每",
+    "孕",
+    "怀",
+    "妊娠",
+    "胎",
+    "停经",
+    "产后",
+    "月子",
+    "没来",
+    "推迟",
+    "晚来",
+    "生完",
+    "第",
+    "every ",
+    "gestation",
+    "pregnant ",
+    "每",
 ];
 /// Nor what has these behind it: an age, a month of pregnancy, a date.
 const AGE_AFTER: [&str; 10] = ["大", "龄", "的身孕", "身孕", " old", "-old", " pregnant", " gestation", "份", "号"];
@@ -216,7 +231,21 @@ const DATE_AFTER: [&str; 7] = ["份", "初", "底", "中旬", "上旬", "下旬"
 
 pub fn durations(text: &str, numbers: &[Number]) -> Vec<Duration> {
     let mut durations: Vec<Duration> = numbers.iter().filter_map(|number| duration(text, number)).collect();
-    for (words, days) in [("个把月", 30.0), ("好久", 30.0), ("很久", 30.0), ("长期", 60.0), ("好长时间", 30.0), ("for a long time", 30.0), ("for weeks", 21.0), ("for months", 60.0), ("for ages", 60.0), ("好些天", 7.0), ("成月", 30.0), ("上个月", 20.0), ("since last month", 20.0)] {
+    for (words, days) in [
+        ("个把月", 30.0),
+        ("好久", 30.0),
+        ("很久", 30.0),
+        ("长期", 60.0),
+        ("好长时间", 30.0),
+        ("for a long time", 30.0),
+        ("for weeks", 21.0),
+        ("for months", 60.0),
+        ("for ages", 60.0),
+        ("好些天", 7.0),
+        ("成月", 30.0),
+        ("上个月", 20.0),
+        ("since last month", 20.0),
+    ] {
         durations.extend(text.match_indices(words).map(|(at, w)| Duration { start: at, end: at + w.len(), days }));
     }
     durations.sort_by_key(|duration| duration.start);
@@ -231,15 +260,18 @@ fn duration(text: &str, number: &Number) -> Option<Duration> {
         bridged |= *word != " ";
     }
     let letter = |s: &str| s.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
-    let (unit, days) = UNITS.into_iter().find(|(unit, _)| {
-        rest.starts_with(unit) && !(letter(unit) && letter(&rest[unit.len()..]))
-    })?;
+    let (unit, days) =
+        UNITS.into_iter().find(|(unit, _)| rest.starts_with(unit) && !(letter(unit) && letter(&rest[unit.len()..])))?;
     let end = text.len() - rest.len() + unit.len();
     let after = text[end..].trim_start_matches(['多', '余', '了']);
     let before = &text[floor(text, number.start.saturating_sub(12))..number.start];
-    let dated = DATE_AFTER.iter().any(|word| after.starts_with(word)) || after.starts_with(|c: char| c.is_ascii_digit());
+    let dated =
+        DATE_AFTER.iter().any(|word| after.starts_with(word)) || after.starts_with(|c: char| c.is_ascii_digit());
     let named = unit == "月" && !bridged && dated;
-    if named || AGE_AFTER.iter().any(|word| after.starts_with(word)) || OF_SOMETHING_ELSE.iter().any(|w| before.contains(w)) {
+    if named
+        || AGE_AFTER.iter().any(|word| after.starts_with(word))
+        || OF_SOMETHING_ELSE.iter().any(|w| before.contains(w))
+    {
         return None;
     }
     let half = if text[end..].starts_with('半') { days / 2.0 } else { 0.0 };

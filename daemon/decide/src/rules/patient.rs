@@ -53,10 +53,14 @@ impl<'a> Patient<'a> {
             plain: &plain,
             reading: &reading,
         };
-        let found: BTreeMap<_, _> = language.findings.iter().filter_map(|(code, finding)| {
-            let words = said.words(case, code, finding)?;
-            Some((code.as_str(), (&finding.label, words)))
-        }).collect();
+        let found: BTreeMap<_, _> = language
+            .findings
+            .iter()
+            .filter_map(|(code, finding)| {
+                let words = said.words(case, code, finding)?;
+                Some((code.as_str(), (&finding.label, words)))
+            })
+            .collect();
         let told = || found.keys().find_map(|code| language.findings.get(*code)?.only);
         let sex = if sex == Sex::Unknown { told().unwrap_or_default() } else { sex };
         let measured = measured::measured(&plain.text, &numbers, &reading, &language.signs, &language.cues);
@@ -247,8 +251,10 @@ impl Said<'_> {
 
     fn speaks_of_no_finding(&self, clause: usize) -> bool {
         let Some(clause) = self.reading.clause(clause) else { return true };
-        !self.language.findings.values().any(|finding| {
-            self.reading.spans[finding.said].iter().any(|span| clause.contains(&span.start))
-        })
+        !self
+            .language
+            .findings
+            .values()
+            .any(|finding| self.reading.spans[finding.said].iter().any(|span| clause.contains(&span.start)))
     }
 }

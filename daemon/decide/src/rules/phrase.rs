@@ -35,6 +35,8 @@ struct Phrase {
     topic: Topic,
     first: Set,
     rest: Vec<Step>,
+    /// One of its middle parts denies: 一天..没..尿. Then a denial inside says what the phrase says.
+    denies: bool,
 }
 
 struct Step {
@@ -67,11 +69,15 @@ pub enum PhraseFault {
     Automaton(String),
 }
 
-/// More readings of one part are a class that was written as brackets.
-const WORDS_MAX: usize = 1024;
+/// More readings of one class are no class.
+const WORDS_MAX: usize = 4096;
+/// So many words of one part keep the automaton small; the next bracket begins a new part.
+const READINGS_MAX: usize = 256;
 
 #[derive(Default)]
 pub struct Builder {
+    /// A word, and how it is mistyped.
+    slips: Vec<(String, Vec<String>)>,
     classes: BTreeMap<String, Vec<String>>,
     sets: HashMap<Vec<String>, Set>,
     phrases: Vec<Phrase>,
@@ -80,8 +86,10 @@ pub struct Builder {
 
 impl Builder {
     /// Classes may speak of classes that stand before them in the alphabet of the file.
-    pub fn with_classes(classes: &[(String, Vec<String>)]) -> Result<Self, PhraseFault> {
-        let mut builder = Self::default();
+    pub fn new(slips: &BTreeMap<String, Vec<String>>, classes: &[(String, Vec<String>)]) -> Result<Self, PhraseFault> {
+        let plain = |words: &Vec<String>| words.iter().map(|word| normal::plain(word)).collect();
+        let slips = slips.iter().map(|(word, slips)| (normal::plain(word), plain(slips))).collect();
+        let mut builder = Self { slips, ..Self::default() };
         for (name, entries) in classes {
             let mut words = BTreeSet::new();
             for entry in entries {
@@ -156,6 +164,8 @@ impl Builder {
             return Err(nothing());
         }
         for row in rows {
+            let middle = row.iter().skip(1).take(row.len().saturating_sub(2));
+            let denies = middle.flat_map(|(_, words)| words).any(|word| is_denial(word));
             let mut parts = Vec::with_capacity(row.len());
             for (apart_max, words) in row {
                 parts.push(Step { set: self.set(words), apart_max });
@@ -164,12 +174,18 @@ impl Builder {
                 return Err(nothing());
             }
             let first = parts.remove(0).set;
-            self.phrases.push(Phrase { topic, first, rest: parts });
+            self.phrases.push(Phrase { topic, first, rest: parts, denies });
         }
         Ok(())
     }
 
-    fn set(&mut self, words: Vec<String>) -> Set {
+    fn set(&mut self, mut words: Vec<String>) -> Set {
+        let slipped = |word: &String| {
+            let holds = self.slips.iter().filter(|(right, _)| word.contains(right.as_str()));
+            holds.flat_map(|(right, slips)| slips.iter().map(|slip| word.replace(right, slip))).collect::<Vec<_>>()
+        };
+        let slipped: Vec<String> = words.iter().flat_map(slipped).collect();
+        words.extend(slipped);
         let next = self.sets.len() as Set;
         *self.sets.entry(words).or_insert(next)
     }
@@ -208,6 +224,10 @@ impl Builder {
             } else if let Some(after) = rest.strip_prefix('(') {
                 let (group, after) = after.split_once(')').ok_or_else(open)?;
                 let group: Vec<String> = group.split('|').map(str::to_owned).collect();
+                // Too many readings of one part are two parts side by side.
+                if words.len() * group.len() > READINGS_MAX {
+                    flush(&mut words, &mut tokens);
+                }
                 words = cross(&words, &group, phrase)?;
                 rest = after;
             } else {
@@ -218,6 +238,12 @@ impl Builder {
         flush(&mut words, &mut tokens);
         if tokens.is_empty() { Err(PhraseFault::Nothing(phrase.to_owned())) } else { Ok(tokens) }
     }
+}
+
+fn is_denial(word: &str) -> bool {
+    ["不", "没", "无", "未", "no ", "not ", "n't", "without", "nothing"].iter().any(|denial| word.contains(denial))
+        || word == "no"
+        || word == "not"
 }
 
 enum Token {
@@ -247,7 +273,7 @@ impl Lexicon {
                         && let Some((last_start, last_end)) = follow(&phrase.rest, &words, (*start, *end))
                         && clause_of(last_end - 1) == clause
                     {
-                        let inner = (*end, last_start.max(*end));
+                        let inner = if phrase.denies { (*end, *end) } else { (*end, last_start.max(*end)) };
                         found[phrase.topic].push(Span { start: *start, end: last_end, inner });
                     }
                 }
@@ -298,12 +324,13 @@ mod tests {
 
     fn finds(phrase: &str, text: &str) -> bool {
         let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        let classes = [("belly".to_owned(), words(&["肚子", "小腹"])), ("pain".to_owned(), words(&["疼", "(绞|胀)痛"]))];
-        let mut builder = Builder::with_classes(&classes).expect("classes");
+        let classes =
+            [("belly".to_owned(), words(&["肚子", "小腹"])), ("pain".to_owned(), words(&["疼", "(绞|胀)痛"]))];
+        let mut builder = Builder::new(&slips, &classes).expect("classes");
         builder.topic([&phrase.to_owned()]).expect("a phrase");
         let lexicon = builder.build().expect("a lexicon");
         let text = normal::plain(text);
-        !lexicon.read(&text, |at| text[..at].matches(',').count())[0].is_empty()
+        !lexicon.read(&text, |at| text.as_bytes()[..at].iter().filter(|b| **b == b',').count())[0].is_empty()
     }
 
     #[test]
@@ -324,6 +351,7 @@ mod tests {
             (false, "fit", "benefit"),
             (false, "fit", "fitness"),
             (true, "t", "T39"),
+            (true, "(小|下)腹痛", "下服疼"),
         ];
         for (expected, phrase, text) in table {
             assert_eq!(finds(phrase, text), expected, "{phrase} in {text}");

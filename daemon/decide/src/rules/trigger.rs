@@ -134,6 +134,11 @@ impl Trigger {
         })
     }
 
+    #[cfg(test)]
+    pub fn is_for_women(&self) -> bool {
+        self.sex == Some(OneSex::Female)
+    }
+
     /// Without one it would fire for everybody in its range.
     pub fn is_empty(&self) -> bool {
         self.atoms().next().is_none()
@@ -209,7 +214,9 @@ impl TryFrom<String> for Atom {
 
     fn try_from(word: String) -> Result<Self, String> {
         match (word.split_once(':'), word.as_str()) {
-            (Some(("v", bound)), _) => VitalBound::parse(bound).map(Self::Vital).ok_or(format!("no vital sign: {word}")),
+            (Some(("v", bound)), _) => {
+                VitalBound::parse(bound).map(Self::Vital).ok_or(format!("no vital sign: {word}"))
+            }
             (Some(("a", bound)), _) => {
                 let years = bound.strip_prefix(">=").and_then(|years| years.parse().ok());
                 years.map(Self::Age).ok_or(format!("no age: {word}"))
