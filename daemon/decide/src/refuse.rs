@@ -2,6 +2,7 @@
 
 use crate::{
     department, message, queue,
+    rules::Fired,
     state::{EngineState, Now, State},
 };
 use contract::{
@@ -18,7 +19,13 @@ const FULL_MS: u64 = 300_000;
 const LOADING_MS: u64 = 10_000;
 
 /// The refusal of a new case, where it must be refused.
-pub(crate) fn no_room(state: &State, tablet: &TabletName, consult: &Consult, now: Now) -> Option<Vec<u8>> {
+pub(crate) fn no_room(
+    state: &State,
+    tablet: &TabletName,
+    consult: &Consult,
+    fired: &Fired,
+    now: Now,
+) -> Option<Vec<u8>> {
     let config = &state.config;
     let full = state.jobs.len() >= config.queue_max || queue::open_of(state, tablet) >= config.tablet_max;
     let (code, retry_ms) = if let Some(until_ms) = state.held_until_ms {
@@ -28,18 +35,18 @@ pub(crate) fn no_room(state: &State, tablet: &TabletName, consult: &Consult, now
     } else if full {
         (ErrorCode::Busy, Some(queue::until_a_place_ms(state)))
     } else {
-        no_model(state, consult)?
+        no_model(state, consult, fired)?
     };
     Some(message::error(code, Some(consult.id), retry_ms.map(seconds)))
 }
 
 /// Why the model cannot take part, for a tablet that wants nothing without it.
-fn no_model(state: &State, consult: &Consult) -> Option<(ErrorCode, Option<u64>)> {
+fn no_model(state: &State, consult: &Consult, fired: &Fired) -> Option<(ErrorCode, Option<u64>)> {
     if consult.without_model == WithoutModel::Rules {
         return None;
     }
     match state.engine {
-        _ if !state.config.departments.contains_key(&department::of(consult)) => {
+        _ if !state.config.departments.contains_key(&department::choose(&state.config, consult, fired).0) => {
             Some((ErrorCode::UnknownDepartment, None))
         }
         EngineState::Starting | EngineState::Restarting => Some((ErrorCode::ModelLoading, Some(LOADING_MS))),
