@@ -4,7 +4,9 @@
 #   make test          install what is missing, run every test
 #   make test-fast     the tests that need neither llama.cpp nor a model
 #   make fuzz          every parser against changed inputs, SECONDS=60 each (tests/fuzz/README.md)
-#   make crash         the daemon and the broker while everything under them fails; ROUNDS=500, SEED=17 for one again
+#   make crash         the daemon and the broker while everything under them fails; ROUNDS=500, SEED=17 for one again,
+#                      MODEL=1 with llama.cpp in place of the scripted engine
+#   make lost-writes   the daemon on a disk that drops what was not synced; LIVES=1000, SEED=17 for one again
 #   make bench         against llama.cpp's own server, in turns (tests/bench/README.md)
 # Everything that is fetched or built goes to CACHE, outside the checkout.
 
@@ -28,7 +30,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak fuzz fuzz-corpus crash lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak fuzz fuzz-corpus crash lost-writes lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -38,8 +40,9 @@ test: setup lint test-fast model
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test worker --test plan
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
 
+# The parsers get their dice for a minute each in CI, and for a moment elsewhere.
 test-fast: setup
-	$(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl -p fuzz-targets
+	FUZZ_SECONDS=$(if $(CI),60) $(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl -p fuzz-targets
 	$(CARGO) test $(LOCKED) -p consultd --no-default-features
 
 # Distributions package rustfmt and clippy apart from Rust: where one is missing, that is said and not a failure.
@@ -55,8 +58,13 @@ bench-intake: setup
 	RUNS=$(RUNS) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test load -- --ignored --nocapture intake
 
 # tests/crash.rs by itself, with a line for each round; without ROUNDS as many as `make test-fast` has.
-crash: setup
-	ROUNDS=$(ROUNDS) SEED=$(SEED) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test crash -- --nocapture
+crash: setup $(if $(MODEL),model)
+	ROUNDS=$(ROUNDS) SEED=$(SEED) MODEL=$(MODEL) $(CARGO) test $(LOCKED) -p consultd \
+		$(if $(MODEL),--features $(FEATURES),--no-default-features) --test crash -- --nocapture
+
+# tests/lost_writes.rs by itself; without LIVES as many as `make test-fast` has.
+lost-writes: setup
+	LIVES=$(LIVES) SEED=$(SEED) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test lost_writes -- --nocapture
 
 # Thousands of forms through the real model with flat memory: SOAK_JOBS=2000 (the default) takes half an hour on two cores.
 soak: setup model

@@ -3,9 +3,10 @@
 //!
 //! ```text
 //!   make crash ROUNDS=500        seeds 1, 2, 3 …            make crash SEED=17     one round again
+//!   make crash MODEL=1           with llama.cpp and the demo model, half a minute a round
 //!
-//!   life.rs ── schedule.rs from the seed ─▶ tablet.rs ── wire.rs ──▶ Mosquitto ◀── proxy.rs ◀── consultd ── worker
-//!      │                                └▶ nemesis.rs ── world.rs ────┴────────────┴──────────────┴─▶ shim.c, disk.rs
+//!   round.rs ── schedule.rs from the seed ─▶ tablet.rs ── wire.rs ──▶ Mosquitto ◀── proxy.rs ◀── consultd ── worker
+//!    │ life.rs                           └▶ nemesis.rs ── world.rs ────┴────────────┴──────────────┴─▶ shim.c, disk.rs
 //!      ├── promises.rs   P2, P4, P5, P10 of each message               book.rs   what was said and heard
 //!      └── rest.rs       P9, the store, memory and files               platter.rs   what a power cut leaves
 //! ```
@@ -28,6 +29,7 @@ mod disk;
 mod life;
 #[path = "crash/nemesis.rs"]
 mod nemesis;
+#[allow(dead_code)] // the rest is for tests/lost_writes.rs
 #[path = "crash/platter.rs"]
 mod platter;
 #[path = "crash/promises.rs"]
@@ -36,8 +38,11 @@ mod promises;
 mod proxy;
 #[path = "crash/rest.rs"]
 mod rest;
+#[path = "crash/round.rs"]
+mod round;
 #[path = "crash/schedule.rs"]
 mod schedule;
+#[allow(dead_code)] // as above
 #[path = "crash/shim.rs"]
 mod shim;
 #[path = "crash/sorts.rs"]
@@ -63,11 +68,13 @@ fn whatever_fails_no_promise_does() {
     let first = seed.unwrap_or(1);
 
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let means = world::means(folder.path());
-    let control = life::control(&means);
+    let model = std::env::var("MODEL").is_ok_and(|v| !v.is_empty());
+    assert!(cfg!(feature = "llama") || !model, "MODEL needs the feature llama: make crash MODEL=1");
+    let means = world::means(folder.path(), model);
+    let control = round::control(&means);
     let mut seen = Seen::new();
     for seed in first..first + rounds {
-        let life = life::live(seed, &means, &control);
+        let life = round::live(seed, &means, &control);
         life.into_iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
     }
     println!("all {rounds}: {seen:?}");
@@ -91,9 +98,14 @@ fn was_not_quiet(seen: &Seen, means: &world::Means) {
         "id conflict",
         "theft",
         "tablet reconnects",
+        "report",
+        "order refused",
     ];
     talk.into_iter().for_each(happened);
-    ["served behind poison", "served behind silence"].into_iter().for_each(happened);
+    match means.model {
+        true => happened("served behind a death"),
+        false => ["served behind poison", "served behind silence"].into_iter().for_each(happened),
+    }
     if means.shim.is_some() {
         ["syncs failed", "writes failed", "pages lost"].into_iter().for_each(happened);
     }

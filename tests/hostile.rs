@@ -104,6 +104,7 @@ fn what_is_not_a_tablets_own_it_cannot_publish() {
         "consult/1/box/load",
         "consult/1/admin/t1",
         "consult/1/admin/chief",
+        "consult/1/echo", // by which the daemon knows that it hears
         "consult/1/req",
         "consult/1/req/",
         "consult/1/req/t1/deeper",
@@ -173,6 +174,176 @@ fn only_an_admin_can_publish_to_the_admins_branch_and_only_to_its_own() {
         stage.spy.publish(Message { topic: &topic, payload: b"done", ..Message::default() });
         assert_eq!(guest.heard().contains(&(topic, b"done".to_vec())), hears, "{name}");
     }
+}
+
+/// Messages about an id, by the branch that they belong to, and what is said to a tablet whose id it is not.
+fn about(id: &Value) -> [(&'static str, Value, Option<&'static str>); 7] {
+    let review = |more: Value| {
+        let mut review = json!({"v":1,"type":"review","id":id,"clinician":"c-7"});
+        review.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        review
+    };
+    let final_text = json!({"possible_causes":["感冒"],"cannot_exclude":["感冒：休息"]});
+    let mut again = consult("头痛");
+    again["id"] = id.clone();
+    [
+        ("review", review(json!({"verdict":"rejected","reason":"错"})), Some("unknown_id")),
+        ("review", review(json!({"verdict":"edited","final":final_text,"patient_text":"没事"})), Some("unknown_id")),
+        ("req", json!({"v":1,"type":"cancel","id":id}), Some("unknown_id")),
+        ("req", json!({"v":1,"type":"resend","id":id}), Some("unknown_id")),
+        ("receipt", json!({"v":1,"type":"receipt","id":id}), None), // a receipt is answered to nobody
+        ("req", again, Some("id_conflict")),
+        ("req", review(json!({"verdict":"accepted"})), Some("bad_field")), // not on this branch
+    ]
+}
+
+#[test]
+fn what_was_said_to_another_it_can_neither_review_nor_end_nor_confirm_nor_hear() {
+    let script = "{ delay_ms_per_section = 30 }";
+    let mut stage = Stage::new(Village::with(Provisions { script, ..Provisions::default() }, |_| vec![]));
+    let answered = consult("咳嗽");
+    stage.victim.ask(&answered);
+    stage.victim.expect("answer", &answered); // without a receipt: it is still owed
+    stage.spy.heard();
+    let rows =
+        matrix([0, 1, 2, 3, 4, 5, 6]).into_iter().flat_map(|(d, v, row)| [(d, v, row, "t1"), (d, v, row, "victim")]);
+    for (door, version, row, branch_of) in rows {
+        // One that is answered, and one that the engine has.
+        let open = consult("头晕");
+        stage.victim.ask(&open);
+        stage.victim.expect("accepted", &open);
+        let mut t1 = stage.village.enter(door, &stage.paper("t1"), hello(version));
+        t1.subscribe("consult/1/res/t1");
+        for request in [&answered, &open] {
+            let (branch, message, said) = &about(&request["id"])[row];
+            let topic = format!("consult/1/{branch}/{branch_of}");
+            let row = format!("{message} to {topic}, MQTT {version} by {door:?}");
+            t1.publish(Message { topic: &topic, payload: message.to_string().as_bytes(), ..Message::default() });
+            match said {
+                Some(code) if branch_of == "t1" => t1.is_told(code),
+                _ => assert_eq!(t1.heard(), [], "{row}"),
+            }
+        }
+        stage.victim.expect("answer", &open);
+        stage.asked.push(open["id"].as_str().expect("an id").to_owned());
+        let id = answered["id"].as_str().expect("an id");
+        let heard = stage.all_is_well(&format!("row {row} to {branch_of}'s branch, MQTT {version} by {door:?}"));
+        for (topic, text) in heard.iter().filter(|(_, text)| text.contains(id)) {
+            let own = branch_of == "t1" && topic.ends_with("/t1");
+            assert!(own && !text.contains("reviewed") && !text.contains("\"answer\""), "{topic}: {text}");
+        }
+        // One for `answered`, one for each that the victim has asked since, and none for anybody's review.
+        assert_eq!(stage.village.links(), 1 + stage.asked.len(), "row {row}");
+    }
+    // It is owed to the victim still, and is the victim's to review, for the first time.
+    stage.village.clinic.kill_daemon();
+    stage.village.clinic.start();
+    stage.victim.expect("answer", &answered);
+    let review = about(&answered["id"])[1].1.to_string();
+    stage.victim.publish(Message {
+        topic: "consult/1/review/victim",
+        payload: review.as_bytes(),
+        ..Message::default()
+    });
+    let said = stage.victim.expect("reviewed", &answered).pop().expect("it");
+    assert_eq!(said["number"], 1);
+}
+
+fn order(what: &str) -> Value {
+    json!({"v":1,"type":"admin","id":uuid::Uuid::new_v4(),"do":what,"for_s":3600,"case":uuid::Uuid::new_v4()})
+}
+
+/// The broker's rules and the daemon's settings both have to name an admin.
+#[test]
+fn orders_are_taken_from_who_is_an_admin_to_broker_and_daemon() {
+    let provisions = Provisions { admins: &["chief", "former"], obeyed: &["chief", "coming"], ..Provisions::default() };
+    let mut stage = Stage::new(Village::with(provisions, |_| vec![]));
+    let rows = [
+        ("former", "consult/1/admin/former", Some("not_allowed")), // the settings do not know it
+        ("former", "consult/1/admin/chief", None),
+        ("coming", "consult/1/admin/coming", None), // the broker does not
+        ("coming", "consult/1/req/coming", Some("bad_field")),
+        ("t1", "consult/1/admin/t1", None),
+        ("t1", "consult/1/admin/chief", None),
+        ("t1", "consult/1/req/t1", Some("bad_field")), // no order is taken there, whoever gives it
+        ("t1", "consult/1/review/t1", Some("bad_field")),
+        ("t1", "consult/1/receipt/t1", Some("bad_field")),
+        ("chief", "consult/1/req/chief", Some("bad_field")),
+    ];
+    for (door, version, (name, topic, said)) in matrix(rows) {
+        let mut guest = stage.village.enter(door, &stage.paper(name), hello(version));
+        guest.subscribe(&format!("consult/1/res/{name}"));
+        // `sync` is none yet; it must not become one that anybody may give.
+        for (what, retain) in
+            ["hold", "list", "resume", "release", "sync"].into_iter().flat_map(|w| [(w, false), (w, true)])
+        {
+            let row = format!("{what} by {name} to {topic}, retain {retain}, MQTT {version} by {door:?}");
+            let order = order(what);
+            let (id, text) = (order["id"].as_str().expect("an id"), order.to_string());
+            guest.publish(Message { topic, payload: text.as_bytes(), retain, ..Message::default() });
+            match said {
+                Some("not_allowed") if what == "sync" => guest.is_told("bad_field"),
+                Some(code) => guest.is_told(code),
+                None => {
+                    assert!(guest.rest().iter().all(|(_, told)| !told.windows(36).any(|w| w == id.as_bytes())), "{row}")
+                }
+            }
+            // The victim is served: nothing holds the box.
+            let heard = stage.all_is_well(&row);
+            assert!(
+                heard.iter().all(|(_, text)| !text.contains("report") && !text.contains("updating")),
+                "{row}: {heard:?}"
+            );
+            assert!(said.is_some() || heard.iter().all(|(_, text)| !text.contains(id)), "{row}: {heard:?}");
+            if retain {
+                guest.publish(Message { topic, retain, ..Message::default() });
+                guest.rest();
+            }
+            if !guest.is_in() {
+                guest = stage.village.enter(door, &stage.paper(name), hello(version));
+                guest.subscribe(&format!("consult/1/res/{name}"));
+            }
+        }
+    }
+    // And so it is when they are taken.
+    for (door, version) in WAYS {
+        let mut chief = stage.village.enter(door, &stage.paper("chief"), hello(version));
+        chief.subscribe("consult/1/res/chief");
+        for what in ["hold", "list", "resume"] {
+            let order = order(what);
+            let text = order.to_string();
+            chief.publish(Message { topic: "consult/1/admin/chief", payload: text.as_bytes(), ..Message::default() });
+            let report = chief.expect("report", &order).pop().expect("a report");
+            assert_eq!(report["held_s"].is_null(), what == "resume", "{report}");
+            let request = consult("咳嗽");
+            if what == "hold" {
+                stage.victim.ask(&request);
+                stage.victim.is_told("updating");
+            }
+        }
+        stage.all_is_well("after the hold");
+    }
+}
+
+/// An admin's tablet that is stolen, or whose app is careless. A box must not be held anew at each start.
+#[test]
+fn an_order_that_the_broker_keeps_is_obeyed_once() {
+    let provisions = Provisions { admins: &["chief"], obeyed: &["chief"], ..Provisions::default() };
+    let mut stage = Stage::new(Village::with(provisions, |_| vec![]));
+    let mut chief = stage.village.enter(Door::Mqtt, &stage.paper("chief"), hello(V5));
+    chief.subscribe("consult/1/res/chief");
+    for (what, retain) in [("hold", true), ("resume", false)] {
+        let order = order(what);
+        let text = order.to_string();
+        let topic = "consult/1/admin/chief";
+        chief.publish(Message { topic, payload: text.as_bytes(), retain, ..Message::default() });
+        chief.expect("report", &order);
+    }
+    stage.village.clinic.kill_daemon();
+    stage.village.clinic.start();
+    answered_in_the_end(&mut stage.victim, &consult("咳嗽"));
+    assert!(chief.heard().is_empty(), "what was obeyed once is not reported again");
+    assert!(stage.village.clinic.log_text().contains("an order that the broker kept"), "{}", stage.village.logs());
 }
 
 fn matrix<T: Copy, const N: usize>(rows: [T; N]) -> Vec<(Door, u8, T)> {

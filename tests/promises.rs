@@ -4,10 +4,11 @@
 mod common;
 
 use common::*;
+use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 use std::{
     io::Write,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -131,6 +132,14 @@ fn whoever_changes_the_store_is_found_out() {
         ("DELETE FROM chain WHERE seq = 2", "link 3"),
         ("UPDATE chain SET body = zeroblob(32) WHERE seq = 1", "link 1"),
         ("UPDATE chain SET id = (SELECT id FROM consult WHERE seq = 1) WHERE seq = 2", "link 2"),
+        ("DELETE FROM message WHERE id = (SELECT id FROM chain WHERE seq = 2)", "link 2"),
+        ("DELETE FROM chain", "no link"),
+        ("DELETE FROM chain WHERE seq > 2", "no link"),
+        (
+            "INSERT INTO message SELECT id, 0, CAST(replace(CAST(body AS TEXT), 'green', 'black') AS BLOB)
+             FROM message WHERE seq = 2 AND id = (SELECT id FROM chain WHERE seq = 2)",
+            "does not belong there",
+        ),
     ];
     for (harm, place) in harms {
         let mut clinic = Clinic::scripted("{}", "");
@@ -181,7 +190,10 @@ fn whoever_cuts_off_the_end_of_the_chain_is_found_out_by_a_link_that_was_written
 
     clinic.kill_daemon();
     let store = rusqlite::Connection::open(clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
-    assert_eq!(store.execute("DELETE FROM chain WHERE seq = 2", []).expect("changes it"), 1);
+    let cut = |harm: &str| assert!(store.execute(harm, []).expect("changes it") > 0, "{harm}");
+    cut("DELETE FROM consult WHERE id = (SELECT id FROM chain WHERE seq = 2)");
+    cut("DELETE FROM message WHERE id = (SELECT id FROM chain WHERE seq = 2)");
+    cut("DELETE FROM chain WHERE seq = 2");
     drop(store);
     assert_eq!(verify(&clinic).status.code(), Some(0), "the rest of the chain shows nothing");
     let found = verify_with(&clinic, &[&ends[0], &ends[1]]);
@@ -385,33 +397,84 @@ fn a_full_disk_takes_no_new_case_and_loses_none_that_was_accepted() {
 }
 
 #[test]
-fn what_identifies_a_patient_is_on_no_disk_and_the_same_bytes_are_still_the_same_request() {
-    let clinic = Clinic::scripted("{}", "");
+fn a_box_that_is_started_on_a_full_disk_answers_what_it_had_accepted() {
+    let Some(clinic) = Clinic::scripted_on_a_disk_that_fills("48m", SLOW) else {
+        return println!("no mounts of its own here: not tried");
+    };
     let tablet = clinic.ready();
-    let secrets = ["13812345678", "11010519491231002X", "王建国", "张家湾"];
-    let mut request = case("angina.zh");
-    request["case"]["complaint"]["text"] =
-        json!("患者王建国，男，60岁，电话13812345678，饭后胸闷，出汗；身份证11010519491231002X");
-    request["case"]["history"] = json!("家住河北省某县张家湾村3组8号");
-    request["phone"] = json!(13_812_345_678_u64);
-    tablet.ask(&request);
-    assert_eq!(tablet.expect("alert", &request)["triage"], "red", "what is medicine is still there");
-    let answer = tablet.expect("answer", &request);
-    tablet.ask(&request);
-    assert_eq!(tablet.expect("answer", &request), answer);
-    // Everything of the daemon's. (The broker's own file holds messages on their way; that is its work.)
-    let state = clinic.folder.path().join("state");
-    let files = std::fs::read_dir(state).expect("a folder").flatten().map(|entry| entry.path());
-    let mut stored = false;
-    for file in files.chain([clinic.log()]) {
-        let bytes = std::fs::read(&file).expect("reads");
-        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        stored |= holds("饭后胸闷");
-        for secret in secrets {
-            assert!(!holds(secret), "{secret} in {}", file.display());
-        }
+    let accepted = consult("咳嗽");
+    tablet.ask(&accepted);
+    tablet.expect("accepted", &accepted);
+    let daemon = worker_of(clinic.daemon_pid()).and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
+    rustix::process::kill_process(daemon.expect("a daemon"), rustix::process::Signal::TERM).expect("ends it");
+    tablet.expect("answer", &accepted);
+    assert!(clinic.log_text().contains("the disk's reserve is spent"), "{}", clinic.log_text());
+    let new = case("angina.zh");
+    tablet.ask(&new);
+    assert_eq!(tablet.expect("alert", &new)["triage"], "red", "said in any case");
+    let refusal = tablet.expect("error", &new);
+    assert_eq!((&refusal["code"], &refusal["final"]), (&json!("storage_full"), &json!(false)));
+}
+
+#[test]
+fn a_log_that_nobody_reads_costs_no_answer() {
+    for closed in [true, false] {
+        let mut clinic = Clinic::scripted("{}", "");
+        clinic.kill_daemon();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_consultd"));
+        command.args(["run", "--config"]).arg(&clinic.settings).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut daemon = Running::start(&mut command);
+        let reader = daemon.0.stderr.take();
+        clinic.daemon = Some(daemon);
+        let kept = reader.filter(|_| !closed);
+        let tablet = clinic.ready();
+        // A line for each, and more than the pipe's 64 KiB.
+        (0..2000).for_each(|_| tablet.send(b"{\"v\":1,\"type\":\"nonsense\"}"));
+        let request = consult("咳嗽");
+        tablet.ask(&request);
+        tablet.expect("answer", &request);
+        drop(kept);
     }
-    assert!(stored, "the request itself is looked for in the right place");
+}
+
+#[test]
+fn what_the_disk_has_changed_is_said_to_nobody_and_ends() {
+    let mut clinic = Clinic::scripted(SLOW, "");
+    let tablet = clinic.ready();
+    let (answered, open) = (consult("咳嗽"), consult("头晕"));
+    tablet.ask(&answered);
+    tablet.expect("answer", &answered);
+    tablet.ask(&open);
+    tablet.expect("accepted", &open);
+    clinic.kill_daemon();
+    let store = rusqlite::Connection::open(clinic.folder.path().join("state/consultd.sqlite")).expect("opens");
+    let harms = [
+        "UPDATE consult SET request = x'00' WHERE ended = 0",
+        "UPDATE message SET body = CAST(replace(CAST(body AS TEXT), 'green', 'black') AS BLOB)
+         WHERE seq = 2 AND id = (SELECT id FROM chain WHERE seq = 1)",
+        "UPDATE message SET body = x'ff7b' WHERE seq = 2 AND id = (SELECT id FROM chain WHERE seq = 1)",
+    ];
+    for harm in harms {
+        assert!(store.execute(harm, []).expect("changes it") > 0, "{harm}");
+        clinic.start();
+        for request in [&answered, &open] {
+            for kind in ["resend", "cancel"] {
+                let correlated = PublishProperties { correlation_data: Some("c".into()), ..Default::default() };
+                let asks = json!({"v": 1, "type": kind, "id": request["id"]}).to_string();
+                tablet.send_with(correlated, "req", asks.as_bytes());
+                let sound = request == &answered && harm.contains("request");
+                let end = tablet.wait(PATIENCE, |m| m["id"] == request["id"] && m["type"] != "accepted");
+                let end = end.expect("an end");
+                assert_valid(&end);
+                match sound {
+                    true => assert_eq!(end["type"], "answer", "{harm}"),
+                    false => assert_eq!(end["code"], "internal", "{harm}: {end}"),
+                }
+            }
+        }
+        clinic.kill_daemon();
+        tablet.rest(Duration::from_millis(300));
+    }
 }
 
 #[test]

@@ -74,6 +74,20 @@ fn poison_among_innocents_is_the_only_one_taken_away() {
     assert_eq!(killed, 2, "once in company, once alone: {}", clinic.log_text());
 }
 
+#[test]
+fn two_wordings_of_poison_in_a_row_leave_the_engine_to_the_others() {
+    let clinic = Clinic::scripted("{ crash_on = \"毒药\" }", "");
+    let tablet = clinic.ready();
+    for complaint in ["毒药", "一种毒药", "毒药两种"] {
+        let poison = consult(complaint);
+        tablet.ask(&poison);
+        assert!(degraded(&tablet.expect("answer", &poison)).contains(&"engine_crashed"));
+    }
+    let other = consult("咳嗽");
+    tablet.ask(&other);
+    assert_eq!(degraded(&tablet.expect("answer", &other)), ["scripted_engine"], "{}", clinic.log_text());
+}
+
 /// Waits for a status that says so.
 fn status(clinic: &Clinic, ambition: &str) -> Value {
     let watcher = Tablet::listen(clinic, "watcher", "consult/1/box/status");

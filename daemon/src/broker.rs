@@ -244,6 +244,10 @@ impl Ack {
     pub fn payload(&self) -> &[u8] {
         &self.publish.payload
     }
+    /// By the broker, for those who subscribe later: it is not of this moment.
+    pub fn was_kept(&self) -> bool {
+        self.publish.retain
+    }
     pub fn way(&self, tablet: &TabletName) -> Way {
         let properties = self.publish.properties.as_ref();
         Way::wanted(

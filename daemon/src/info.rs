@@ -97,6 +97,7 @@ mod tests {
             scripted,
             queue_max: 7,
             tablet_max: 4,
+            per_minute_max: 60,
             admins: Default::default(),
             seal: decide::seal::Seal::new(&[1; 32]),
             jobs_max: 1,

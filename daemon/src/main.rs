@@ -5,6 +5,7 @@ mod broker;
 mod export;
 mod info;
 mod key;
+mod no_core;
 mod plan;
 mod replace;
 mod reserve;
@@ -62,6 +63,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    no_core::from_now_on();
     let exit = match Cli::parse().command {
         Command::Run { config, devices } => start::main(&config, devices),
         Command::Check { config } => start::check(&config),

@@ -5,8 +5,9 @@
 //! there ──disk full: spend──▶ gone ──room for it, and as much again: restock──▶ there
 //! ```
 
+use crate::replace;
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -26,13 +27,18 @@ impl Reserve {
     }
 
     pub fn is_there(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|file| file.len() == BYTES)
+        fs::symlink_metadata(&self.path).is_ok_and(|file| file.is_file() && file.len() == BYTES)
     }
 
     /// Makes it, where there is room for it and as much again. Takes as long as the disk does: not for the loop.
     pub fn restock(&self) {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        if self.is_there() || free(folder) <= 2 * BYTES {
+        self.restock_from(free(self.path.parent().unwrap_or(Path::new("."))));
+    }
+
+    fn restock_from(&self, free: u64) {
+        // What a kill or a power cut left of it is room for the whole, and must not be in its way for ever.
+        let half = fs::metadata(&self.path).map_or(0, |file| file.len());
+        if self.is_there() || free + half <= 2 * BYTES {
             return;
         }
         if let Err(fault) = self.make() {
@@ -49,7 +55,7 @@ impl Reserve {
     /// Written and not only claimed: a file system may promise more than it has. Of its full length only at the end, so
     /// that half of it is never taken for all.
     fn make(&self) -> io::Result<()> {
-        let mut file = File::create(&self.path)?;
+        let mut file = replace::begin(&self.path)?;
         let piece = [0x5a; 1 << 16];
         (0..BYTES / piece.len() as u64).try_for_each(|_| file.write_all(&piece))?;
         file.sync_all()
@@ -64,6 +70,7 @@ pub fn free(folder: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     #[test]
     fn it_is_made_spent_once_and_made_again() {
@@ -80,6 +87,12 @@ mod tests {
         assert!(!reserve.is_there());
         reserve.restock();
         assert!(reserve.is_there(), "a short one is made whole");
+        let half = File::create(folder.path().join("reserve")).and_then(|file| file.set_len(BYTES - 1));
+        half.expect("cut off while it was made");
+        reserve.restock_from(BYTES);
+        assert!(!reserve.is_there(), "no room for it and as much again");
+        reserve.restock_from(BYTES + 2);
+        assert!(reserve.is_there(), "its half was part of the room");
         let nowhere = Reserve::beside(Path::new("/nowhere"));
         nowhere.restock();
         assert!(!nowhere.is_there());

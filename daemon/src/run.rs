@@ -110,7 +110,7 @@ impl Loop {
     /// Takes up what the store holds: the state is what it was before the restart.
     pub fn begin(
         config: Config,
-        Disk { store, reserve, retention }: Disk,
+        Disk { mut store, reserve, retention }: Disk,
         link: Link,
         orders: Sender<Order>,
         boot: String,
@@ -273,6 +273,11 @@ impl Loop {
                 },
                 Err(refusal) => refused(tablet, refusal),
             }),
+            // It was obeyed when it came, and would be again at each connection: a box that is held for ever.
+            Some(Inbound::Admin(name)) if ack.was_kept() => {
+                tracing::warn!(%name, "an order that the broker kept is not obeyed again");
+                None
+            }
             Some(Inbound::Admin(name)) => Some(match parse_admin(bytes) {
                 Ok(admin) => {
                     tracing::info!(%name, command = ?admin.command, "an order");

@@ -33,6 +33,7 @@ pub struct Settings {
     pub retention: Retention,
     pub queue_max: usize,
     pub tablet_max: usize,
+    pub per_minute_max: u32,
     /// Names that may give orders on `consult/1/admin/<name>`.
     pub admins: Vec<TabletName>,
     pub deaths_max: u32,
@@ -117,7 +118,8 @@ pub fn parse(text: &str) -> Result<Settings, Faults> {
         // Two deaths at least: the first is shared by all that were open, and convicts nobody.
         let queue_max = s.number("queue_max", 32, 1..=10_000);
         let tablet_max = s.number("tablet_max", (queue_max / 4).max(4), 1..=10_000);
-        (queue_max, s.number("deaths_max", 2, 2..=10), s.number("attempts_max", 5, 1..=100), tablet_max)
+        let per_minute_max = s.number("per_minute_max", 60, 1..=60_000);
+        (queue_max, s.number("deaths_max", 2, 2..=10), s.number("attempts_max", 5, 1..=100), tablet_max, per_minute_max)
     });
     root.finish();
 
@@ -132,6 +134,7 @@ pub fn parse(text: &str) -> Result<Settings, Faults> {
             retention,
             queue_max: queue.0 as usize,
             tablet_max: queue.3 as usize,
+            per_minute_max: queue.4 as u32,
             admins,
             deaths_max: queue.1 as u32,
             attempts_max: queue.2 as u32,

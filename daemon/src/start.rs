@@ -33,7 +33,7 @@ const LOOKS_A_MACHINE: u64 = 15;
 const COPY: Duration = Duration::from_secs(3600);
 
 pub fn main(config: &Path, devices: Vec<String>) -> Exit {
-    trace::start();
+    let _trace = trace::start();
     let mut settings = match settings::load(config) {
         Ok(settings) => settings,
         Err(faults) => {
@@ -74,11 +74,12 @@ pub fn check(config: &Path) -> Exit {
 }
 
 fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Error>> {
-    let store = Store::open(&settings.state_dir)?;
-    let seal = key::seal(&settings.state_dir)?;
     let reserve = Reserve::beside(&settings.state_dir);
+    let store = Store::open_with(&reserve, &settings.state_dir)?;
+    let seal = key::seal(&settings.state_dir)?;
     reserve.restock(); // before the first case, and again whenever there is room
     RuleSet::builtin(); // compiled now, not while the first patient waits
+    contract::mask::ready(); // these too
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -126,6 +127,7 @@ fn config(settings: &Settings, shelf: &Shelf, seal: Seal) -> Config {
         deaths_max: settings.deaths_max,
         attempts_max: settings.attempts_max,
         tablet_max: settings.tablet_max,
+        per_minute_max: settings.per_minute_max,
         admins: settings.admins.iter().cloned().collect(),
         seal,
     }

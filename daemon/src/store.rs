@@ -12,15 +12,19 @@
 //! who writes holds `lock`, and others may read meanwhile (`consultd verify`).
 
 use contract::{
+    answer::Audit,
+    bounded::Hex,
     ids::{RequestId, TabletName},
+    reply::{ErrorCode, ErrorReply},
     request::{Request, parse_request},
 };
 use decide::{
-    Digest, Known, Record,
-    seal::{Chain, Link, LinkKind},
+    Digest, Known, OWED_OF_TABLET_MAX, Record,
+    seal::{self, Chain, Link, LinkKind},
 };
 use open::USER_VERSION;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use sha2::{Digest as _, Sha256};
 use std::{fs::File, path::PathBuf};
 
 mod keep;
@@ -29,8 +33,9 @@ mod open;
 pub use keep::snapshot;
 pub use open::is_replaced;
 
-/// Answers without a receipt that a restart takes up again: the newest. Older ones wait for a `resend`.
-const OWED_MAX: u32 = 1000;
+/// Answers without a receipt that a restart takes up again: the newest of each tablet, and so many in all, of which each
+/// tablet has its share. Older ones wait for a `resend`.
+const OWED_MAX: usize = 1000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -74,6 +79,19 @@ impl StoreError {
         }
     }
 
+    /// On a full disk SQLite says of its log's index that it could not be made long enough, or opened, as often as that
+    /// the disk is full.
+    fn may_want_room(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, SystemIoFailure};
+        match self {
+            Self::Open { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(CannotOpen | DiskFull | SystemIoFailure))
+            }
+            Self::Lock { source, .. } | Self::Renew { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     pub fn is_disk_full(&self) -> bool {
         let Self::Sql { source, .. } = self else { return false };
         source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
@@ -97,6 +115,17 @@ pub struct StoredLink {
     pub sealed: Option<Vec<u8>>,
     /// The review's own bytes.
     pub review: Option<Vec<u8>>,
+    /// Retention has taken the text.
+    pub gone: bool,
+}
+
+/// A message that was said, or that somebody has put there.
+pub struct Said {
+    pub id: RequestId,
+    pub body: Vec<u8>,
+    pub is_last: bool,
+    /// The chain has an answer to this case.
+    pub is_linked: bool,
 }
 
 /// A case, the answer to it and the newest review of that.
@@ -116,7 +145,8 @@ impl Store {
             .connection
             .prepare(
                 "SELECT chain.id, chain.seq, kind, chain.body, chain.hash, review.body, review.reply,
-                     (SELECT message.body FROM message WHERE message.id = chain.id ORDER BY message.seq DESC LIMIT 1)
+                     (SELECT message.body FROM message WHERE message.id = chain.id ORDER BY message.seq DESC LIMIT 1),
+                     COALESCE((SELECT gone FROM consult WHERE consult.id = chain.id), 0)
                  FROM chain LEFT JOIN review ON review.id = chain.id AND review.number = chain.number
                  ORDER BY chain.seq",
             )
@@ -124,6 +154,33 @@ impl Store {
         let mut rows = links.query([]).map_err(&doing)?;
         while let Some(row) = rows.next().map_err(&doing)? {
             walk(stored_link(row).map_err(&doing)?);
+        }
+        Ok(())
+    }
+
+    /// Cases that were answered, and of whose answer the chain knows nothing.
+    pub fn unlinked(&self) -> Result<Option<RequestId>, StoreError> {
+        let unlinked = "SELECT id FROM consult WHERE answered = 1
+            AND id NOT IN (SELECT id FROM chain WHERE kind = 'answer') ORDER BY seq LIMIT 1";
+        self.connection.query_row(unlinked, [], id).optional().map_err(sql("look for answers without a link"))
+    }
+
+    /// Walks all messages, those of a case in their order.
+    pub fn said(&self, mut walk: impl FnMut(&Said)) -> Result<(), StoreError> {
+        let doing = sql("walk the messages");
+        let mut all = self
+            .connection
+            .prepare(
+                "SELECT id, body, seq = (SELECT MAX(seq) FROM message AS other WHERE other.id = message.id),
+                     id IN (SELECT id FROM chain WHERE kind = 'answer')
+                 FROM message ORDER BY id, seq",
+            )
+            .map_err(&doing)?;
+        let said =
+            |row: &Row| Ok(Said { id: id(row)?, body: row.get(1)?, is_last: row.get(2)?, is_linked: row.get(3)? });
+        let mut rows = all.query([]).map_err(&doing)?;
+        while let Some(row) = rows.next().map_err(&doing)? {
+            walk(&said(row).map_err(&doing)?);
         }
         Ok(())
     }
@@ -210,14 +267,58 @@ impl Store {
 
     /// All messages of a consultation, in the order of sending.
     pub fn messages(&self, id: RequestId) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.connection
+        let doing = sql("read the messages of a consultation");
+        let mut messages: Vec<Vec<u8>> = self
+            .connection
             .prepare_cached("SELECT body FROM message WHERE id = ?1 ORDER BY seq")
             .and_then(|mut q| q.query_map([key(&id)], |row| row.get(0))?.collect())
-            .map_err(sql("read the messages of a consultation"))
+            .map_err(&doing)?;
+        if let Some(last) = messages.pop() {
+            messages.push(self.vouched(id, last).map_err(&doing)?);
+        }
+        Ok(messages)
     }
 
     /// The final message of a consultation that has one.
     pub fn answer(&self, id: RequestId) -> Result<Option<Vec<u8>>, StoreError> {
+        let last = self.last_message(id)?;
+        last.map(|last| self.vouched(id, last)).transpose().map_err(sql("read an answer"))
+    }
+
+    /// An answer only as it was sealed: a disk that changes a word of it must not change what a doctor is told.
+    fn vouched(&self, id: RequestId, last: Vec<u8>) -> rusqlite::Result<Vec<u8>> {
+        let answered = self
+            .connection
+            .prepare_cached("SELECT answered FROM consult WHERE id = ?1")?
+            .query_row([key(&id)], |row| row.get::<_, bool>(0))
+            .optional()?;
+        if answered != Some(true) || self.is_as_sealed(id, &last)? {
+            return Ok(last);
+        }
+        tracing::error!(%id, "a stored answer is not what was sealed: it is not sent; `consultd verify` says more");
+        Ok(internal(id))
+    }
+
+    fn is_as_sealed(&self, id: RequestId, answer: &[u8]) -> rusqlite::Result<bool> {
+        #[derive(serde::Deserialize)]
+        struct Sealed {
+            audit: Audit,
+        }
+        let body = seal::body(answer).map(|body| <[u8; 32]>::from(Sha256::digest(&body)));
+        let named = serde_json::from_slice(answer).ok().map(|Sealed { audit }| audit);
+        let Some((body, Audit { seq, hash: Hex(hash), .. })) = body.zip(named) else {
+            // Of before the chain, or with its seal destroyed: then there is a link.
+            let linked = "SELECT EXISTS (SELECT 1 FROM chain WHERE id = ?1 AND kind = 'answer')";
+            return self.connection.query_row(linked, [key(&id)], |row| row.get(0)).map(|linked: bool| !linked);
+        };
+        self.connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM chain WHERE seq = ?1 AND id = ?2 AND kind = 'answer' AND body = ?3 AND hash = ?4)",
+            )?
+            .query_row(params![seq as i64, key(&id), body, hash], |row| row.get(0))
+    }
+
+    fn last_message(&self, id: RequestId) -> Result<Option<Vec<u8>>, StoreError> {
         self.connection
             .prepare_cached(
                 "SELECT body FROM message JOIN consult USING (id) WHERE id = ?1 AND ended = 1 ORDER BY message.seq DESC LIMIT 1",
@@ -227,9 +328,9 @@ impl Store {
     }
 
     /// The records that, applied to a fresh state, make it what it was before the restart.
-    pub fn recover(&self) -> Result<Vec<Record>, StoreError> {
+    pub fn recover(&mut self) -> Result<Vec<Record>, StoreError> {
         let doing = sql("read the store after a restart");
-        let mut records = Vec::new();
+        let (mut records, mut unreadable) = (Vec::new(), Vec::new());
         self.recover_chain_and_quarantine(&mut records).map_err(&doing)?;
         let mut open = self
             .connection
@@ -237,17 +338,32 @@ impl Store {
             .map_err(&doing)?;
         let mut rows = open.query([]).map_err(&doing)?;
         while let Some(row) = rows.next().map_err(&doing)? {
-            unfinished(row, &mut records).map_err(&doing)?;
+            unfinished(row, &mut records, &mut unreadable).map_err(&doing)?;
+        }
+        drop(rows);
+        drop(open);
+        match self.commit(&unreadable) {
+            Err(fault) if fault.is_disk_full() => {
+                tracing::warn!("no room to end what cannot be read; at the next start")
+            }
+            done => done?,
         }
         let mut owed = self
             .connection
-            .prepare("SELECT id, tablet FROM consult WHERE ended = 1 AND received = 0 AND gone = 0 ORDER BY seq DESC LIMIT ?1")
+            .prepare(
+                "SELECT id, tablet FROM (
+                     SELECT id, tablet, seq, row_number() OVER (PARTITION BY tablet ORDER BY seq DESC) AS nth
+                     FROM consult WHERE ended = 1 AND received = 0 AND gone = 0)
+                 WHERE nth <= ?1 ORDER BY nth, seq DESC LIMIT ?2",
+            )
             .map_err(&doing)?;
-        let mut rows = owed.query([OWED_MAX]).map_err(&doing)?;
+        let mut rows = owed.query([OWED_OF_TABLET_MAX as i64, OWED_MAX as i64]).map_err(&doing)?;
+        let before = records.len();
         while let Some(row) = rows.next().map_err(&doing)? {
             let (id, tablet) = (id(row).map_err(&doing)?, tablet(row, 1).map_err(&doing)?);
             records.push(Record::Ended { id, tablet, message: Vec::new(), link: None });
         }
+        records[before..].reverse(); // as they came, so that the oldest is the first to be given up
         Ok(records)
     }
 
@@ -333,7 +449,7 @@ fn stored_link(row: &Row) -> rusqlite::Result<StoredLink> {
     let kind = if row.get_ref(2)?.as_str()? == "answer" { LinkKind::Answer } else { LinkKind::Review };
     let link = Link { seq: row.get::<_, i64>(1)? as u64, kind, id: id(row)?, body: row.get(3)?, hash: row.get(4)? };
     let sealed = row.get(if kind == LinkKind::Answer { 7 } else { 6 })?;
-    Ok(StoredLink { link, sealed, review: row.get(5)? })
+    Ok(StoredLink { link, sealed, review: row.get(5)?, gone: row.get(8)? })
 }
 
 fn reviewed_case(row: &Row) -> rusqlite::Result<ReviewedCase> {
@@ -354,11 +470,12 @@ fn add_message(t: &Transaction, id: &RequestId, body: &[u8]) -> rusqlite::Result
     Ok(())
 }
 
-fn unfinished(row: &Row, records: &mut Vec<Record>) -> rusqlite::Result<()> {
+fn unfinished(row: &Row, records: &mut Vec<Record>, unreadable: &mut Vec<Record>) -> rusqlite::Result<()> {
     let (id, bytes): (RequestId, Vec<u8>) = (id(row)?, row.get(3)?);
     // It was accepted by these very rules once; if they have become stricter since, nobody may lose it silently.
     let Ok(Request::Consult(consult)) = parse_request(&bytes) else {
-        tracing::error!(%id, "an accepted request cannot be read any more; left in the store");
+        tracing::error!(%id, "an accepted request cannot be read any more: it ends with an error, and stays in the store");
+        unreadable.push(Record::Ended { id, tablet: tablet(row, 1)?, message: internal(id), link: None });
         return Ok(());
     };
     let digest: Digest = row.get(2)?;
@@ -376,6 +493,11 @@ fn unfinished(row: &Row, records: &mut Vec<Record>) -> rusqlite::Result<()> {
     records.extend((0..deaths).map(|_| Record::Death { id }));
     records.push(Record::Interrupted { id });
     Ok(())
+}
+
+/// The last word where there is no other that could be stood by.
+fn internal(id: RequestId) -> Vec<u8> {
+    serde_json::to_vec(&ErrorReply::new(ErrorCode::Internal, Some(id))).expect("an error serialises")
 }
 
 fn key(id: &RequestId) -> &[u8] {

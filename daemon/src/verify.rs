@@ -2,7 +2,7 @@
 
 use crate::{
     Exit, key, settings,
-    store::{Store, StoredLink},
+    store::{Said, Store, StoredLink},
 };
 use contract::{answer::Audit, bounded::Hex};
 use decide::seal::{self, Chain, LinkKind};
@@ -100,6 +100,9 @@ fn verify(state_dir: &Path, named: Vec<Named>) -> Result<Walk, Box<dyn std::erro
     let mut walk = Walk { key, links: 0, gone: 0, end: Chain::default(), broken: None, missing: named };
     walk.missing.retain(|named| named.0 != walk.end); // the end of an empty chain
     store.chain(|stored| walk.step(&stored))?;
+    let unlinked = store.unlinked()?.map(|id| format!("the answer to {id}: the chain has no link of it"));
+    walk.broken = walk.broken.or(unlinked);
+    store.said(|said| walk.broken = walk.broken.take().or_else(|| out_of_place(said)))?;
     Ok(walk)
 }
 
@@ -108,6 +111,21 @@ fn verify(state_dir: &Path, named: Vec<Named>) -> Result<Walk, Box<dyn std::erro
 struct Sealed {
     audit: Audit,
     sig: Hex<64>,
+}
+
+/// The chain vouches for the last message of a case. So no other may pass for an answer.
+fn out_of_place(said: &Said) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Word {
+        r#type: String,
+    }
+    let word = serde_json::from_slice(&said.body).map_or_else(|_| String::new(), |Word { r#type }| r#type);
+    let why = match (said.is_last, &*word) {
+        (true, "answer") if !said.is_linked => "the chain has no link of the answer to it",
+        (true, _) | (false, "accepted" | "alert") => return None,
+        (false, _) => "a message stands before its last one that does not belong there",
+    };
+    Some(format!("{}: {why}", said.id))
 }
 
 impl Walk {
@@ -137,7 +155,7 @@ impl Walk {
         }
         let Some(message) = &stored.sealed else {
             self.gone += 1;
-            return Ok(());
+            return if stored.gone { Ok(()) } else { Err("its text is missing, and was not yet to be deleted") };
         };
         let (context, body) = match link.kind {
             LinkKind::Answer => (seal::ANSWER, seal::body(message)),

@@ -24,12 +24,12 @@ pub struct Way {
 
 impl Way {
     /// What of the properties is honoured. A topic outside the tablet's own branch would make the box write, with its
-    /// rights, where the tablet may not.
+    /// rights, where the tablet may not; and brokers log topics, so none that could be a sentence.
     pub fn wanted(tablet: &TabletName, response_topic: Option<&str>, correlation: Option<&[u8]>) -> Self {
         let own = |topic: &&str| {
             topic.len() <= BYTES_MAX
                 && topic.strip_prefix(&topic::response(tablet)).is_some_and(|rest| rest.starts_with('/'))
-                && !topic.contains(['+', '#', '\0'])
+                && topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/'))
         };
         Self {
             topic: response_topic.filter(own).map(str::to_owned),
@@ -76,7 +76,8 @@ impl Ways {
         if self.0.iter().all(|(t, ..)| t != tablet) {
             return Way::default();
         }
-        let id = serde_json::from_slice::<About>(message).expect("our own message").id;
+        // Our own, and from the store: what the disk has made unreadable goes the usual way.
+        let Ok(About { id }) = serde_json::from_slice(message) else { return Way::default() };
         self.0.iter().find(|(t, i, _)| (t, *i) == (tablet, id)).map(|(.., way)| way.clone()).unwrap_or_default()
     }
 }
@@ -100,7 +101,16 @@ mod tests {
         let of = |topic: &str| Way::wanted(&t1, Some(topic), Some(b"c"));
         assert_eq!(of("consult/1/res/t1/ward/2").topic.as_deref(), Some("consult/1/res/t1/ward/2"));
         let long = format!("consult/1/res/t1/{}", "x".repeat(BYTES_MAX));
-        for other in ["consult/1/res/t12", "consult/1/res/t1", "consult/1/res/t1/#", "consult/1/res/t2/x", "", &long] {
+        for other in [
+            "consult/1/res/t12",
+            "consult/1/res/t1",
+            "consult/1/res/t1/#",
+            "consult/1/res/t2/x",
+            "consult/1/res/t1/胸闷",
+            "consult/1/res/t1/chest pain",
+            "",
+            &long,
+        ] {
             assert_eq!(of(other).topic, None, "{other}");
         }
         assert_eq!(Way::wanted(&t1, None, Some(&[0; BYTES_MAX + 1])), Way::default());
@@ -117,6 +127,7 @@ mod tests {
         assert_eq!(ways.of(&t1, &said_of_one), way);
         assert_eq!(ways.of(&t1, &said_of_two), Way::default());
         assert_eq!(ways.of(&t2, &said_of_one), Way::default());
+        assert_eq!(ways.of(&t1, b"\xff{"), Way::default(), "what the disk has damaged");
         // What has no id is said once.
         ways.keep(&t1, None, way.clone());
         assert_eq!(ways.of(&t1, br#"{"v":1,"id":null}"#), way);

@@ -2,17 +2,17 @@
 //! llama.cpp may end its process at any moment; nothing of that reaches the daemon but a broken pipe.
 
 use crate::{Exit, run::Input};
-use contract::status::Ambition;
+use contract::{ids::RequestId, status::Ambition};
 use decide::ambition::{Means, Staircase};
 use engine::{
     chain,
     frame::{self, FrameError},
     protocol::{LlamaOrder, OpenOrder, Order, Ready, Report, Residency},
 };
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::Stdio, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::mpsc::{Receiver, Sender, channel},
     time::Instant,
 };
@@ -35,6 +35,8 @@ pub enum News {
 const OPENING_MAX: Duration = Duration::from_secs(900);
 /// A worker that was killed should be gone in a moment. One that hangs in a driver cannot be waited for.
 const GOING_MAX: Duration = Duration::from_secs(30);
+/// Of what it says on stderr, in bytes; a longer line becomes several.
+const LINE_MAX: u64 = 4096;
 
 /// `consultd worker`, the child's own main.
 pub fn main() -> Exit {
@@ -62,7 +64,7 @@ pub async fn supervise(open: OpenOrder, mut orders: Receiver<Order>, inbox: Send
                 let _ = tokio::time::timeout(GOING_MAX, life.child.wait()).await;
                 end
             }
-            Err(fault) => End::Died { why: chain(&fault), served: 0 },
+            Err(fault) => End::Died { why: chain(&fault), served: 0, open: Vec::new() },
         };
         for news in what_now(end, &mut stairs, clock.now_ms()) {
             if inbox.send(Input::Worker(news)).await.is_err() {
@@ -82,8 +84,8 @@ fn what_now(end: End, stairs: &mut Staircase, now_ms: u64) -> Vec<News> {
             stairs.unfit(short_of_memory, now_ms);
             tracing::error!(reason, short_of_memory, "the engine cannot work with these settings");
         }
-        End::Died { why, served } => {
-            stairs.died(now_ms);
+        End::Died { why, served, open } => {
+            stairs.died(&open, now_ms);
             tracing::warn!(why, served, "the worker is gone");
         }
         End::Climbs => stairs.climb(now_ms),
@@ -157,6 +159,8 @@ enum End {
     Died {
         why: String,
         served: u32,
+        /// Forms that it had.
+        open: Vec<RequestId>,
     },
     /// It served well and nothing is open: a more ambitious one may take its place.
     Climbs,
@@ -188,10 +192,12 @@ impl Life {
             .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped()) // by way of the daemon's log, which does not wait for its reader
             .envs(engine::WORKER_ENVIRONMENT)
             .kill_on_drop(true)
             .spawn()
             .map_err(BeginError::Start)?;
+        tokio::spawn(overhear(child.stderr.take().expect("it was asked for")));
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (mut stdin, stdout) = stdin.zip(stdout).expect("both were asked for");
         send(&mut stdin, &Order::Open(open.clone())).await.map_err(BeginError::Open)?;
@@ -209,21 +215,20 @@ impl Life {
         clock: &Clock,
     ) -> End {
         // Forms that were ordered and not reported back yet; a cancelled one is reported too, when it has ended.
-        let (mut ready, mut ordered, mut served) = (false, 0u32, 0);
+        let (mut ready, mut ordered, mut served) = (false, BTreeSet::<RequestId>::new(), 0);
         let mut heard = Instant::now();
         loop {
-            let patience = match (ready, ordered) {
+            let patience = match (ready, ordered.len()) {
                 (false, _) => OPENING_MAX,
                 (true, 0) => Duration::MAX,
                 (true, _) => silence_max,
             };
-            let climb = stairs.climbs_at_ms().filter(|_| ordered == 0).map(|ms| clock.at(ms));
-            let died = |why: &str| End::Died { why: why.to_owned(), served };
+            let climb = stairs.climbs_at_ms().filter(|_| ordered.is_empty()).map(|ms| clock.at(ms));
             tokio::select! {
                 report = self.reports.recv() => {
                     heard = Instant::now();
                     let news = match report {
-                        None => return died("its pipe has closed"),
+                        None => return died("its pipe has closed", served, ordered),
                         Some(Report::Unfit { reason, short_of_memory }) => return End::Unfit { reason, short_of_memory },
                         Some(Report::Beat) => continue,
                         Some(Report::Ready(facts)) => {
@@ -235,8 +240,8 @@ impl Life {
                             News::Ready(facts)
                         }
                         Some(report) => {
-                            if matches!(report, Report::Filled { .. } | Report::Failed { .. }) {
-                                ordered = ordered.saturating_sub(1);
+                            if let Report::Filled { job, .. } | Report::Failed { job, .. } = &report {
+                                ordered.remove(job);
                                 served += 1;
                             }
                             if matches!(report, Report::Filled { .. }) {
@@ -254,25 +259,29 @@ impl Life {
                     if !ready {
                         continue; // meant for the worker before this one, whose end the loop had not heard of
                     }
-                    if matches!(order, Order::Fill(_)) {
+                    if let Order::Fill(fill) = &order {
                         // Not while another is out: a worker that hangs must not be excused by new work.
-                        if ordered == 0 {
+                        if ordered.is_empty() {
                             heard = Instant::now();
                         }
-                        ordered += 1;
+                        ordered.insert(fill.job);
                     }
                     // A worker that is stopped does not read; the daemon must not wait for it.
                     match tokio::time::timeout(silence_max, send(&mut self.stdin, &order)).await {
                         Ok(Ok(())) => {}
-                        Ok(Err(_)) => return died("it does not take orders"),
-                        Err(_) => return died("it does not read"),
+                        Ok(Err(_)) => return died("it does not take orders", served, ordered),
+                        Err(_) => return died("it does not read", served, ordered),
                     }
                 }
-                () = sleep_until(heard.checked_add(patience)) => return died("it was silent for too long"),
+                () = sleep_until(heard.checked_add(patience)) => return died("it was silent for too long", served, ordered),
                 () = sleep_until(climb) => return End::Climbs,
             }
         }
     }
+}
+
+fn died(why: &str, served: u32, open: BTreeSet<RequestId>) -> End {
+    End::Died { why: why.to_owned(), served, open: open.into_iter().collect() }
 }
 
 async fn sleep_until(moment: Option<Instant>) {
@@ -302,6 +311,15 @@ async fn listen(mut stdout: ChildStdout, heard: Sender<Report>) {
                 return;
             }
         }
+    }
+}
+
+/// Always read, or the worker would wait for somebody who does.
+async fn overhear(stderr: ChildStderr) {
+    let (mut stderr, mut line) = (BufReader::new(stderr), Vec::new());
+    while (&mut stderr).take(LINE_MAX).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        tracing::info!("worker: {}", String::from_utf8_lossy(&line).trim_end());
+        line.clear();
     }
 }
 

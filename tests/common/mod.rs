@@ -66,11 +66,22 @@ impl Clinic {
 
     /// Its state on a small disk of its own, which goes with it. None where this machine gives no user its own mounts.
     pub fn scripted_on_a_disk_of(size: &str, script: &str) -> Option<Self> {
+        Self::scripted_on_a_disk(size, script, "exec \"$3\" run --config \"$4\"")
+    }
+
+    /// The same; when the daemon ends the disk is filled to the last byte, and the daemon started again.
+    pub fn scripted_on_a_disk_that_fills(size: &str, script: &str) -> Option<Self> {
+        let life = "{ setpriv --pdeathsig KILL \"$3\" run --config \"$4\"
+            cat /dev/zero > \"$2/filler\" 2> /dev/null; exec \"$3\" run --config \"$4\"; }";
+        Self::scripted_on_a_disk(size, script, life)
+    }
+
+    fn scripted_on_a_disk(size: &str, script: &str, life: &str) -> Option<Self> {
         let mounts = "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\"";
         let tried = |folder: &Path| {
             Command::new("unshare").args(APART).args(["sh", "-c", mounts, "sh", size]).arg(folder).output()
         };
-        let mut clinic = Self::scripted(script, "");
+        let mut clinic = Self::scripted(script, "[queue]\nper_minute_max = 60000\n");
         clinic.kill_daemon();
         let state = clinic.folder.path().join("state");
         fs::create_dir_all(&state).expect("a folder to mount on");
@@ -79,7 +90,7 @@ impl Clinic {
         }
         let log = fs::OpenOptions::new().append(true).open(clinic.log()).expect("the log file");
         let mut command = Command::new("unshare");
-        let run = format!("{mounts} && exec \"$3\" run --config \"$4\"");
+        let run = format!("{mounts} && {life}");
         command.args(APART).args(["sh", "-c", &run, "sh", size]).arg(&state).arg(env!("CARGO_BIN_EXE_consultd"));
         clinic.daemon = Some(Running::start(command.arg(&clinic.settings).stderr(log).stdin(Stdio::null())));
         Some(clinic)
@@ -94,11 +105,16 @@ impl Clinic {
     /// The same, with somebody who may give orders.
     pub fn scripted_for(script: &str, admin: &str) -> Self {
         let mut clinic = Self::scripted(script, "");
-        clinic.kill_daemon();
-        let text = fs::read_to_string(&clinic.settings).expect("the settings");
-        write(&clinic.settings, &text.replacen("[box]\n", &format!("[box]\nadmins = [{admin:?}]\n"), 1));
-        clinic.start();
+        clinic.obeys(&[admin]);
         clinic
+    }
+
+    /// These from now on, and nobody else.
+    pub fn obeys(&mut self, admins: &[&str]) {
+        self.kill_daemon();
+        let text = fs::read_to_string(&self.settings).expect("the settings");
+        write(&self.settings, &text.replacen("[box]\n", &format!("[box]\nadmins = {admins:?}\n"), 1));
+        self.start();
     }
 
     /// With llama.cpp, the demo model and the demo adapters.

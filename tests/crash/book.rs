@@ -1,7 +1,7 @@
 //! The recorder: what was asked, what was heard first under each id, and everything that happened, for whoever has to
 //! find out why.
 
-use crate::promises::Control;
+use crate::{platter::Loss, promises::Control};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,10 +61,14 @@ pub struct Book {
     lines: Vec<String>,
     pub seen: Seen,
     pub asked: Vec<Asked>,
+    /// An admin's, or what a tablet that is none gave for one.
+    pub orders: Vec<String>,
     pub control: Option<Control>,
     /// Kinds heard of each request since it was cleared.
     pub tally: BTreeMap<(usize, &'static str), u32>,
     pub topics: BTreeSet<String>,
+    /// Of the daemon, once it has said that it listens.
+    pub boots: BTreeSet<String>,
     pub last_word_ms: u64,
 }
 
@@ -75,9 +79,11 @@ impl Book {
             lines: Vec::new(),
             seen: Seen::new(),
             asked: Vec::new(),
+            orders: Vec::new(),
             control,
             tally: BTreeMap::new(),
             topics: BTreeSet::new(),
+            boots: BTreeSet::new(),
             last_word_ms: 0,
         }
     }
@@ -92,6 +98,12 @@ impl Book {
 
     pub fn count(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
+    }
+
+    pub fn lost(&mut self, Loss { pages, names }: Loss) {
+        self.note(format!("{pages} pages and {names} names are lost"));
+        (0..pages).for_each(|_| self.count("pages lost"));
+        (0..names).for_each(|_| self.count("names lost"));
     }
 
     /// A request by its number in this book.

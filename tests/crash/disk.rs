@@ -77,8 +77,9 @@ impl Disk {
         true
     }
 
-    pub fn free(&self) {
-        let _ = fs::remove_file(self.here.join(BALLAST));
+    /// Says whether it was full.
+    pub fn free(&self) -> bool {
+        fs::remove_file(self.here.join(BALLAST)).is_ok()
     }
 
     /// A copy of what is on it.

@@ -186,9 +186,8 @@ pub fn follow(then: Then, world: &mut World, dice: &mut Dice, book: &mut Book) {
             world.kill_daemon(0);
         }
         Then::PowerCut(unsynced) => {
-            let lost = world.cut_power(unsynced, dice.below(200) as u64, dice);
-            book.note(format!("{lost} pages are lost"));
-            (0..lost).for_each(|_| book.count("pages lost"));
+            let loss = world.cut_power(unsynced, dice.below(200) as u64, dice);
+            book.lost(loss);
         }
     }
 }

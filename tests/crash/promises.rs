@@ -4,6 +4,7 @@
 use crate::{
     book::{Book, ENDS, LASTING},
     sorts::CANARIES,
+    tablet::{ADMIN, NAMES},
 };
 use contract::bounded::Hex;
 use decide::seal;
@@ -45,6 +46,10 @@ pub enum Told {
 pub fn of_a_message(book: &mut Book, tablet: usize, bytes: &[u8]) -> Told {
     let message: Value = serde_json::from_slice(bytes).expect("the box speaks JSON");
     let kind = message["type"].as_str().unwrap_or_default();
+    if book.orders.iter().any(|id| message["id"] == *id.as_str()) {
+        of_an_order(book, tablet, &message);
+        return Told::Noted;
+    }
     let Some(n) = book.find(&message["id"]) else {
         // Without an id: the refusal of a message that could not be read. With one that nobody has asked: never.
         assert!(kind == "error" && message["id"].is_null(), "about something that nobody asked: {message}");
@@ -92,6 +97,19 @@ pub fn of_a_message(book: &mut Book, tablet: usize, bytes: &[u8]) -> Told {
 fn of_a_refusal(message: &Value) {
     let text = message.to_string();
     assert!(!CANARIES.iter().any(|word| text.contains(word)), "P9: a refusal quotes: {text}");
+}
+
+/// An admin is obeyed, or told that the case is unknown; others are refused.
+fn of_an_order(book: &mut Book, tablet: usize, message: &Value) {
+    of_a_refusal(message);
+    let obeyed = match message["type"].as_str() {
+        Some("report") => true,
+        _ if message["code"] == "unknown_id" => true,
+        _ if message["code"] == "not_allowed" => false,
+        _ => panic!("an order is answered by {message}"),
+    };
+    assert_eq!(obeyed, NAMES[tablet] == ADMIN, "{} and an order: {message}", NAMES[tablet]);
+    book.count(if obeyed { "report" } else { "order refused" });
 }
 
 /// P2 of a review: the reply is about these very bytes, and never changes. Returns the review's number.

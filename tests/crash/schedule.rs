@@ -8,7 +8,9 @@ use crate::{
 };
 
 /// The bad time, and what is put into it.
-pub const BAD_MS: u64 = 2300;
+pub fn bad_ms(means: &Means) -> u64 {
+    means.ms(2300, 15_000)
+}
 const INTENTS_A_LIFE: usize = 36;
 const FAULTS_A_LIFE: usize = 7;
 /// Of these so many are dealt in turn, that seven lives in a row have them all.
@@ -41,17 +43,17 @@ impl Due {
 pub fn of(seed: u64, means: &Means, dice: &mut Dice) -> Vec<Due> {
     let faults: Vec<(Fault, &str)> = FAULTS.into_iter().filter(|(fault, _)| nemesis::possible(*fault, means)).collect();
     let intents: Vec<Intent> = INTENTS.iter().flat_map(|(intent, weight)| vec![*intent; *weight]).collect();
-    let mut dues = Vec::new();
+    let (mut dues, bad_ms) = (Vec::new(), bad_ms(means) as usize);
     for n in 0..FAULTS_A_LIFE {
         let (fault, name) = match n < FAULTS_IN_TURN {
             true => faults[(seed as usize * FAULTS_IN_TURN + n) % faults.len()],
             false => dice.pick(&faults),
         };
-        let at_ms = FIRST_FAULT_MS + dice.below(BAD_MS as usize - FIRST_FAULT_MS);
+        let at_ms = FIRST_FAULT_MS + dice.below(bad_ms - FIRST_FAULT_MS);
         dues.push(Due::new(at_ms as u64, Deed::Fault(fault, name), dice));
     }
     for _ in 0..INTENTS_A_LIFE {
-        let (at_ms, deed) = (dice.below(BAD_MS as usize), Deed::Tablet(dice.below(NAMES.len()), dice.pick(&intents)));
+        let (at_ms, deed) = (dice.below(bad_ms), Deed::Tablet(dice.below(NAMES.len()), dice.pick(&intents)));
         dues.push(Due::new(at_ms as u64, deed, dice));
     }
     dues.sort_by_key(|due| due.at_ms);

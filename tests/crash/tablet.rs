@@ -5,7 +5,7 @@ use crate::{
     book::{Asked, Book, ENDS, Review},
     dice::Dice,
     promises::{self, Told},
-    sorts::{CANARIES, SORTS},
+    sorts::{CANARIES, POISONOUS, SORTS},
     wire::{Heard, Wire},
 };
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use std::{path::PathBuf, sync::mpsc::Sender};
 use tokio::runtime::Handle;
 
 pub const NAMES: [&str; 3] = ["ward-1", "ward-2", "ward-3"];
+/// Whose orders the box obeys.
+pub const ADMIN: &str = NAMES[0];
 const PAUSE_MS: u64 = 400;
 const PAUSE_MS_MAX: u64 = 2000;
 const REVIEWS_MAX: usize = 3;
@@ -31,11 +33,13 @@ pub enum Intent {
     Abuse,
     /// Another tablet's id, as a request, a resend, an end and a review.
     Steal,
+    /// List, hold, resume or release.
+    Order,
     Rubbish,
     Reconnect,
 }
 
-pub const INTENTS: [(Intent, usize); 9] = [
+pub const INTENTS: [(Intent, usize); 10] = [
     (Intent::Ask, 12),
     (Intent::AskAgain, 3),
     (Intent::Resend, 3),
@@ -43,6 +47,7 @@ pub const INTENTS: [(Intent, usize); 9] = [
     (Intent::Review, 5),
     (Intent::Abuse, 2),
     (Intent::Steal, 1),
+    (Intent::Order, 2),
     (Intent::Rubbish, 1),
     (Intent::Reconnect, 1),
 ];
@@ -53,7 +58,7 @@ pub struct Tablet {
     runtime: Handle,
     tell: Sender<(usize, Heard)>,
     wire: Wire,
-    connected: bool,
+    pub connected: bool,
     dice: Dice,
     /// Loses one receipt of four.
     pub forgetful: bool,
@@ -116,6 +121,7 @@ impl Tablet {
                     self.says("review", review(&id, 0, dice), "reviews another's", &id, book);
                 }
             }
+            Intent::Order => self.orders(dice, book),
             Intent::Rubbish => {
                 let [word, name, ..] = CANARIES;
                 let bytes = format!("{{\"v\":1,\"type\":\"consult\",\"{word}\":{{\"{name}\"").into_bytes();
@@ -132,7 +138,7 @@ impl Tablet {
 
     /// Returns the request's number in the book.
     pub fn asks(&mut self, mut message: Value, sort: Option<usize>, dice: &mut Dice, book: &mut Book) -> usize {
-        let id = uuid::Uuid::from_u64_pair(dice.below(usize::MAX) as u64, dice.below(usize::MAX) as u64).to_string();
+        let id = new_id(dice);
         message["id"] = json!(id);
         let now_ms = book.now_ms();
         book.asked.push(Asked {
@@ -151,6 +157,22 @@ impl Tablet {
         let n = book.asked.len() - 1;
         self.sends(n, sort.map_or("asks", |sort| SORTS[sort].name), book);
         n
+    }
+
+    /// A hold is a second long: what is refused meanwhile is asked again.
+    fn orders(&self, dice: &mut Dice, book: &mut Book) {
+        let id = new_id(dice);
+        let poison = book.asked.iter().find(|asked| asked.sort == Some(POISONOUS)).map(|asked| asked.id.clone());
+        let order = match (dice.below(4), poison) {
+            (0, _) => json!({"do": "hold", "for_s": 1}),
+            (1, _) => json!({"do": "resume"}),
+            (2, Some(case)) => json!({"do": "release", "case": case}),
+            _ => json!({"do": "list"}),
+        };
+        let mut message = json!({"v": 1, "type": "admin", "id": id});
+        message.as_object_mut().expect("an object").extend(order.as_object().expect("an object").clone());
+        book.orders.push(id.clone());
+        self.says("admin", message.to_string().into_bytes(), "orders", &id, book);
     }
 
     /// The same bytes as ever.
@@ -286,6 +308,10 @@ impl Tablet {
     fn open(&self, book: &Book) -> Vec<usize> {
         book.open().filter(|n| book.asked[*n].tablet == self.number).collect()
     }
+}
+
+fn new_id(dice: &mut Dice) -> String {
+    uuid::Uuid::from_u64_pair(dice.below(usize::MAX) as u64, dice.below(usize::MAX) as u64).to_string()
 }
 
 fn topic(branch: &str, number: usize) -> String {

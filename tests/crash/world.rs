@@ -10,13 +10,14 @@
 
 use crate::{
     book::Book,
-    common::{Running, broker, demo_adapters, worker_of, write},
+    common::{DEMO_MODEL_SHA256, Running, broker, demo_adapters, demo_model, worker_of, write},
     dice::Dice,
     disk::Disk,
-    platter::{self, Unsynced},
+    platter::{self, Loss, Unsynced},
     proxy::Proxy,
-    shim::{Order, Shim},
+    shim::{Count, Order, Shim},
     sorts::{POISON, SILENCE},
+    tablet::ADMIN,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -34,6 +35,37 @@ use tokio::runtime::Runtime;
 pub struct Means {
     pub shim: Option<PathBuf>,
     pub small_disk: bool,
+    /// llama.cpp and the demo model in place of the scripted engine.
+    pub model: bool,
+}
+
+impl Means {
+    /// A model's tokens take their time, and everything with them.
+    pub fn ms(&self, scripted: u64, with_model: u64) -> u64 {
+        if self.model { with_model } else { scripted }
+    }
+    /// What an answer says of itself when nothing was amiss.
+    pub fn whole(&self, degraded: &[&str]) -> bool {
+        if self.model { degraded.is_empty() } else { degraded == ["scripted_engine"] }
+    }
+}
+
+/// How fast the engine is, and how much it is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    pub delay_ms: u64,
+    pub jobs_max: usize,
+    pub queue_max: usize,
+}
+
+impl Pace {
+    pub fn of(dice: &mut Dice) -> Self {
+        Self {
+            delay_ms: dice.pick(&[0, 5, 25]),
+            jobs_max: dice.pick(&[1, 2, 4]),
+            queue_max: dice.pick(&[6, 32, 32, 200]),
+        }
+    }
 }
 
 /// The daemon's patience with a worker, as short as the settings allow.
@@ -59,13 +91,16 @@ pub struct World {
     broker: Option<Running>,
     broker_back_at: Instant,
     daemon: Option<Daemon>,
-    daemon_back_at: Instant,
+    pub daemon_back_at: Instant,
     stopped_worker: Option<u32>,
     bad_disk: bool,
+    /// Of the power at a sync, that we know of.
+    cuts: u64,
 }
 
 impl World {
-    pub fn new(means: &Means, dice: &mut Dice) -> Self {
+    /// The daemon starts with the first look after it.
+    pub fn new(means: &Means, pace: Pace) -> Self {
         let folder = tempfile::Builder::new().prefix("consultd-crash-").tempdir().expect("a temporary folder");
         let path = folder.path();
         let runtime =
@@ -74,7 +109,7 @@ impl World {
         let disk = Disk::new(&path.join("state"), means.small_disk).expect("it was tried before");
         let shim = means.shim.as_ref().map(|library| Shim::new(library, path));
         fs::create_dir(path.join("tmp")).expect("a folder");
-        write(&path.join("consultd.toml"), &settings(path, dice));
+        write(&path.join("consultd.toml"), &settings(path, means, pace));
         let now = Instant::now();
         let mut world = Self {
             runtime,
@@ -87,10 +122,10 @@ impl World {
             daemon_back_at: now,
             stopped_worker: None,
             bad_disk: false,
+            cuts: 0,
             folder,
         };
         world.start_broker();
-        world.start_daemon();
         world
     }
 
@@ -122,7 +157,7 @@ impl World {
 
     /// Looks who has ended and who is to come back.
     pub fn look_after(&mut self, book: &mut Book) {
-        let now = Instant::now();
+        let (now, cuts) = (Instant::now(), self.times_cut());
         if self.broker.is_none() && self.broker_back_at <= now {
             book.note("the broker starts");
             self.start_broker();
@@ -136,7 +171,8 @@ impl World {
             Some(daemon) => {
                 let Some(status) = daemon.running.0.try_wait().expect("it is our child") else { return };
                 book.note(format!("the daemon has ended: {status}"));
-                book.count(daemon.may_end(status));
+                book.count(daemon.may_end(status, cuts > self.cuts));
+                self.cuts = cuts;
                 self.daemon = None;
                 self.daemon_back_at = now + RESTART;
             }
@@ -147,6 +183,11 @@ impl World {
         self.daemon.as_ref().map(|daemon| daemon.running.0.id())
     }
 
+    /// The power at a sync.
+    fn times_cut(&self) -> u64 {
+        self.shim.as_ref().map_or(0, |shim| shim.count(Count::Cuts))
+    }
+
     fn worker_pid(&self) -> Option<u32> {
         self.daemon_pid().and_then(worker_of)
     }
@@ -155,6 +196,7 @@ impl World {
     pub fn kill_daemon(&mut self, back_in_ms: u64) -> bool {
         let Some(mut daemon) = self.daemon.take() else { return false };
         daemon.running.kill();
+        self.cuts = self.times_cut();
         self.continue_worker(); // a stopped one would never learn that its daemon is gone
         self.daemon_back_at = Instant::now() + Duration::from_millis(back_in_ms);
         true
@@ -174,7 +216,7 @@ impl World {
     }
 
     pub fn continue_worker(&mut self) {
-        if let Some(pid) = self.stopped_worker.take().filter(|pid| is_consultd(*pid)) {
+        if let Some(pid) = self.stopped_worker.take().filter(|pid| is_stopped(*pid)) {
             send(pid, Signal::CONT);
         }
     }
@@ -190,14 +232,25 @@ impl World {
         true
     }
 
-    /// Both at once; and of the disk what was synced. Says how many pages were lost.
-    pub fn cut_power(&mut self, unsynced: Unsynced, back_in_ms: u64, dice: &mut Dice) -> u32 {
+    /// Both at once; and of the disk what was synced.
+    pub fn cut_power(&mut self, unsynced: Unsynced, back_in_ms: u64, dice: &mut Dice) -> Loss {
         self.kill_daemon(back_in_ms);
         self.kill_broker(false, back_in_ms);
         self.daemon_back_at = Instant::now() + Duration::from_millis(back_in_ms);
-        let Some(shim) = &self.shim else { return 0 };
+        self.disk_forgets(unsynced, dice)
+    }
+
+    /// Nobody is writing.
+    pub fn disk_forgets(&mut self, unsynced: Unsynced, dice: &mut Dice) -> Loss {
+        let Some(shim) = &self.shim else { return Loss::default() };
+        let was_full = self.disk.free(); // a name that comes back may want the room that it once had
         let files = self.disk.files().expect("the state folder can be listed");
-        platter::power_cut(&files, &shim.platter, unsynced, dice).expect("the state folder can be written")
+        let loss = platter::power_cut(&self.disk.here, &files, &shim.platter, unsynced, dice);
+        let loss = loss.expect("the state folder can be written");
+        if was_full {
+            self.disk.fill();
+        }
+        loss
     }
 
     /// Until `heal_disk` the daemon may end for it.
@@ -227,8 +280,9 @@ impl World {
 
 impl Daemon {
     /// What its end is to be counted as; an end without a reason is a fault.
-    fn may_end(&self, status: ExitStatus) -> &'static str {
+    fn may_end(&self, status: ExitStatus, was_cut: bool) -> &'static str {
         match status.code() {
+            None if was_cut && status.signal() == Some(Signal::KILL.as_raw()) => "killed at a sync",
             Some(0) if self.told_to_stop => "stopped",
             // Told before it could listen.
             None if self.told_to_stop && status.signal() == Some(Signal::TERM.as_raw()) => "stopped",
@@ -238,12 +292,17 @@ impl Daemon {
     }
 }
 
-fn settings(folder: &Path, dice: &mut Dice) -> String {
-    let (delay_ms, jobs_max, queue_max) = (dice.pick(&[0, 5, 25]), dice.pick(&[1, 2, 4]), dice.pick(&[6, 32, 32, 200]));
+fn settings(folder: &Path, means: &Means, Pace { delay_ms, jobs_max, queue_max }: Pace) -> String {
+    let engine = match means.model {
+        true => format!("model = {:?}\nmodel_sha256 = \"{DEMO_MODEL_SHA256}\"\ncontext_tokens = 2048", demo_model()),
+        false => format!(
+            "kind = \"scripted\"\n\
+             script = {{ delay_ms_per_section = {delay_ms}, crash_on = \"{POISON}\", hang_on = \"{SILENCE}\" }}"
+        ),
+    };
     format!(
-        "[box]\nname = \"crash-box\"\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n[engine]\nkind = \"scripted\"\n\
-         script = {{ delay_ms_per_section = {delay_ms}, crash_on = \"{POISON}\", hang_on = \"{SILENCE}\" }}\n\
-         silence_s_max = {SILENCE_S_MAX}\njobs_max = {jobs_max}\n{}[queue]\nqueue_max = {queue_max}\n",
+        "[box]\nname = \"crash-box\"\nadmins = [\"{ADMIN}\"]\nstate_dir = {:?}\n[broker]\nsocket = {:?}\n\
+         [engine]\n{engine}\nsilence_s_max = {SILENCE_S_MAX}\njobs_max = {jobs_max}\n{}[queue]\nqueue_max = {queue_max}\nper_minute_max = 60000\n",
         folder.join("state"),
         folder.join("daemon.sock"),
         demo_adapters()
@@ -254,17 +313,22 @@ fn send(pid: u32, signal: Signal) -> bool {
     Pid::from_raw(pid as i32).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
-fn is_consultd(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "consultd")
+/// Not by its name: a child that was stopped between fork and exec still has that of the thread which waits for it.
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
 }
 
 /// What can be tried here; says in a sentence what cannot.
-pub fn means(folder: &Path) -> Means {
+pub fn means(folder: &Path, model: bool) -> Means {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: the daemon's open files: only root may count them");
+    }
     let shim = crate::shim::build(folder)
         .map_err(|why| println!("skipped: failing syncs and writes, power cuts of the disk, a stepping clock: {why}"))
         .ok();
     let small_disk = Disk::new(&folder.join("small"), true)
         .map_err(|why| println!("skipped: a full disk: {why}"))
         .is_ok_and(|disk| disk.command("true").status().is_ok_and(|status| status.success()));
-    Means { shim, small_disk }
+    Means { shim, small_disk, model }
 }

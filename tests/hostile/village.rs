@@ -11,6 +11,7 @@ use std::{
     fs,
     net::{TcpListener, TcpStream},
     path::Path,
+    process::Command,
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
@@ -39,6 +40,8 @@ pub struct Village {
 #[derive(Default)]
 pub struct Provisions<'a> {
     pub admins: &'a [&'a str],
+    /// Whom the daemon's settings call admins: it checks for itself.
+    pub obeyed: &'a [&'a str],
     /// Names that may do nothing, whatever their certificate.
     pub barred: &'a [&'a str],
     pub script: &'a str,
@@ -58,7 +61,10 @@ impl Village {
         let configuration = as_it_ships(folder.path(), &authority, &revoked, &provisions, [mqtt, websocket]);
         let broker = broker_with(folder.path(), &configuration);
         let script = if provisions.script.is_empty() { "{}" } else { provisions.script };
-        let clinic = Clinic::open_beside(folder, broker, &scripted_settings(script, ""));
+        let mut clinic = Clinic::open_beside(folder, broker, &scripted_settings(script, ""));
+        if !provisions.obeyed.is_empty() {
+            clinic.obeys(provisions.obeyed);
+        }
         let village = Self { clinic, authority, configuration, mqtt, websocket };
         village.wait_for_the_broker();
         drop(village.clinic.ready());
@@ -172,6 +178,15 @@ impl Village {
     /// How often the daemon has had to connect.
     pub fn daemon_connections(&self) -> usize {
         self.clinic.log_text().matches("connected to the broker").count()
+    }
+
+    /// Answers and reviews that the box has sealed.
+    pub fn links(&self) -> usize {
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_consultd"));
+        let said = verify.args(["verify", "--config"]).arg(&self.clinic.settings).output().expect("runs");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let before = said.split(" links, all good").next().and_then(|before| before.rsplit([' ', '\n']).next());
+        before.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{said}"))
     }
 
     pub fn logs(&self) -> String {

@@ -17,6 +17,7 @@
 //! What is missed here reaches the disk, and what is masked wrongly is a finding that the rules do not see.
 //! So numbers are masked by their form, names only beside a word that announces one.
 
+mod medicine;
 mod names;
 mod numbers;
 mod places;
@@ -117,6 +118,13 @@ const STAGES: [Stage; 7] = [
 /// something beside it. No text has been found that needs four; the limit is there for the clock's sake.
 const ROUNDS_MAX: usize = 6;
 
+/// Compiles the patterns: at start, not while the first patient waits. Each is compiled by its first text.
+pub fn ready() {
+    medicine::ready();
+    let _ =
+        text("患者张三，男，45岁，家住河南省栾川县庙子镇王庄村3组，住址：某处，电话1，头痛。name: A address: B @ 1a");
+}
+
 /// Masks one text. Borrowed where there was nothing to mask.
 pub fn text(text: &str) -> Cow<'_, str> {
     match counted(text) {
@@ -125,20 +133,23 @@ pub fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Masks every string of a JSON message, in fields known and unknown, and numbers of the size of an identity card
-/// or mobile number; keys stay. Returns how many places were masked: a number for the log, never the text.
+/// Masks every string of a JSON message, in fields known and unknown, their names included, and numbers of the size of an
+/// identity card or mobile number. Returns how many places were masked: a number for the log, never the text.
 ///
-/// `/id`, `/type`, `/v`, `/deadline_s` and `/sent` are left as they are. No number that the contract knows is
-/// within reach: their bounds are far below ten digits, and one above them is refused anyway.
+/// `/id`, `/type` and `/v` are left as they are: whoever has read the message has read them. `/sent/mono_ms` stays a
+/// number, whatever it looks like: a tablet that has not slept for half a year counts as many milliseconds as a mobile
+/// number has digits. No other number that the contract knows is within reach: their bounds are far below ten digits.
 pub fn message(message: &mut Value) -> usize {
-    match message {
-        Value::Object(fields) => fields
-            .iter_mut()
-            .filter(|(key, _)| !["id", "type", "v", "deadline_s", "sent"].contains(&key.as_str()))
-            .map(|(key, value)| field(key, value, true))
-            .sum(),
-        other => value(other, false),
+    let Value::Object(fields) = message else { return value(message, false) };
+    let clock =
+        fields.get_mut("sent").and_then(|sent| sent.get_mut("mono_ms")).filter(|ms| ms.is_u64()).map(Value::take);
+    let own = |key: &str| ["id", "type", "v"].contains(&key);
+    let masked =
+        fields.iter_mut().filter(|(key, _)| !own(key)).map(|(key, value)| field(key, value, true)).sum::<usize>();
+    if let Some(ms) = clock {
+        fields["sent"]["mono_ms"] = ms;
     }
+    masked + names_of(fields)
 }
 
 /// A message's bytes as they may be stored: its own, where nothing had to be masked. Of bytes that are no JSON of ours
@@ -152,9 +163,17 @@ pub fn bytes(bytes: &[u8]) -> (Cow<'_, [u8]>, usize) {
 }
 
 fn field(key: &str, content: &mut Value, of_a_person: bool) -> usize {
+    let person = words::PERSON_KEYS.contains(&key.to_lowercase().as_str());
+    // "患者": "王建国" is a name; "patient": "chest pain" is none.
+    if let Value::String(said) = content
+        && person
+        && names::whole(said)
+    {
+        return replace(content, Kind::Name.mask(Lang::Zh));
+    }
     match words::kind_of_key(key, of_a_person) {
         Some(kind) => whole(content, kind),
-        None => value(content, words::PERSON_KEYS.contains(&key.to_lowercase().as_str())),
+        None => value(content, person),
     }
 }
 
@@ -172,7 +191,26 @@ fn value(content: &mut Value, of_a_person: bool) -> usize {
 }
 
 fn fields_of(fields: &mut Map<String, Value>, of_a_person: bool) -> usize {
-    fields.iter_mut().map(|(key, value)| field(key, value, of_a_person)).sum()
+    fields.iter_mut().map(|(key, value)| field(key, value, of_a_person)).sum::<usize>() + names_of(fields)
+}
+
+/// A list of people is often keyed by their numbers. No name of the contract's has anything to mask. What would then bear
+/// the same name as another is told apart, so that nothing is lost.
+fn names_of(fields: &mut Map<String, Value>) -> usize {
+    let places: usize = fields.keys().filter_map(|key| counted(key)).map(|(_, places)| places).sum();
+    if places > 0 {
+        let mut n = 1; // of the whole object: to begin again at each name would cost the square of its length
+        for (key, value) in std::mem::take(fields) {
+            let masked = text(&key);
+            let mut name = masked.to_string();
+            while fields.contains_key(&name) {
+                n += 1;
+                name = format!("{masked}#{n}");
+            }
+            fields.insert(name, value);
+        }
+    }
+    places
 }
 
 /// The key says what the content is (`"patient_name": "…"`), so no form is asked for. Only unknown fields have
@@ -211,7 +249,7 @@ fn counted(text: &str) -> Option<(String, usize)> {
         let before = places;
         for stage in STAGES {
             let now = masked.as_deref().unwrap_or(text);
-            let spans = stage(now);
+            let spans = spared(now, stage(now));
             if !spans.is_empty() {
                 places += spans.len();
                 masked = Some(put(now, &spans, lang));
@@ -222,6 +260,12 @@ fn counted(text: &str) -> Option<(String, usize)> {
         }
     }
     masked.map(|masked| (masked, places))
+}
+
+/// Names and places are found by their surroundings, so what was found may hold medicine; numbers cannot.
+fn spared(text: &str, spans: Vec<Span>) -> Vec<Span> {
+    let by_surroundings = spans.iter().any(|span| matches!(span.kind, Kind::Address | Kind::Name));
+    if by_surroundings { medicine::spared(text, spans) } else { spans }
 }
 
 fn put(text: &str, spans: &[Span], lang: Lang) -> String {

@@ -4,19 +4,31 @@
 //!  full ─▶ one_context ─▶ half_of_the_layers ─▶ cpu ─▶ rules_only      a step that would change nothing is left out
 //!     ◀─── ◀───────────── ◀──────────────────── ◀──── (tries again)
 //!
-//!  down   after three deaths in a row without a served case; at once when the worker says that memory is short
+//!  down   after three unexplained deaths in a row without a served case; at once when the worker says that memory is short
 //!  rules  below the last step, or at once when the worker says that nothing would help (a wrong or damaged file):
 //!         tries again after 5 minutes, then 10, 20 … an hour, for ever
 //!  up     one step after 10 minutes without a death in which a case was served, at a moment without work.
 //!         On probation there until a case is served 10 minutes later: one death leads back, and doubles the pause
 //!         before the next climb, to a day
 //! ```
-//! Three, because two deaths are what one poison case costs. It reads no clock: the supervisor passes the time in.
+//! Three, because two deaths are what one poison case costs. And those two count only until it is convicted: a case
+//! that kills a second time, and alone, is the reason of both, and nobody else is to be without an engine for it.
+//!
+//! ```text
+//!  P †   one in a row      P †† alone: none in a row      Q †  one      Q ††  none      c ✓
+//! ```
+//! It reads no clock: the supervisor passes the time in.
 
-use contract::status::Ambition;
+use contract::{ids::RequestId, status::Ambition};
 
 /// Deaths in a row that say: not the case, the machine.
 const DEATHS_IN_A_ROW: u32 = 3;
+/// Cases convicted without a served one between them; from the next on their deaths count like any. As many as one tablet
+/// may have open with the usual settings: what one tablet sends at once costs the others no step. An engine that dies of
+/// every case looks the same, and gets down its steps a few cases later.
+const CONVICTED_MAX: u32 = 8;
+/// Cases of earlier deaths that are remembered: more than can be open in a few workers.
+const SUSPECTS_MAX: usize = 64;
 /// Before the second worker; doubling. A driver needs a moment to let go of its memory.
 const PAUSE_MS: u64 = 200;
 const REST_MS_MIN: u64 = 5 * 60 * 1000;
@@ -45,8 +57,12 @@ pub struct Staircase {
     step: usize,
     /// Rules answer alone, until a worker is ready.
     rules_only: bool,
-    /// In a row, without a served case.
+    /// In a row, without a served case, and not explained by a convicted one.
     deaths: u32,
+    /// Convicted in a row, without a served case.
+    convicted: u32,
+    /// Open when a worker died, the newest last.
+    suspects: Vec<RequestId>,
     opens_at_ms: u64,
     /// The next rest, and the quiet before the next climb: each doubles while it does not help.
     rest_ms: u64,
@@ -71,6 +87,8 @@ impl Staircase {
             step: 0,
             rules_only: false,
             deaths: 0,
+            convicted: 0,
+            suspects: Vec::new(),
             opens_at_ms: 0,
             rest_ms: REST_MS_MIN,
             climb_ms: QUIET_MS,
@@ -118,7 +136,7 @@ impl Staircase {
 
     /// A case was served to its end.
     pub fn served(&mut self, now_ms: u64) {
-        self.deaths = 0;
+        (self.deaths, self.convicted) = (0, 0);
         let Some(service) = &mut self.service else { return };
         service.served = true;
         if now_ms.saturating_sub(service.since_ms) >= QUIET_MS {
@@ -129,9 +147,14 @@ impl Staircase {
         }
     }
 
-    /// The worker died, was silent, or could not be started.
-    pub fn died(&mut self, now_ms: u64) {
+    /// The worker died, was silent, or could not be started; with these forms open.
+    pub fn died(&mut self, open: &[RequestId], now_ms: u64) {
         self.service = None;
+        if self.convicts(open) {
+            self.deaths = self.deaths.saturating_sub(1); // its first one
+            self.opens_at_ms = now_ms + PAUSE_MS;
+            return;
+        }
         self.deaths += 1;
         if self.probation {
             self.back_down(now_ms);
@@ -140,6 +163,16 @@ impl Staircase {
         } else {
             self.opens_at_ms = now_ms + (PAUSE_MS << self.deaths.saturating_sub(1));
         }
+    }
+
+    /// A suspect that was alone is the reason of this death and of the one before.
+    fn convicts(&mut self, open: &[RequestId]) -> bool {
+        let guilty = matches!(open, [alone] if self.suspects.contains(alone));
+        self.suspects.retain(|suspect| !open.contains(suspect));
+        self.suspects.extend(open);
+        self.suspects.drain(..self.suspects.len().saturating_sub(SUSPECTS_MAX));
+        self.convicted += u32::from(guilty);
+        guilty && self.convicted <= CONVICTED_MAX
     }
 
     /// The worker said why it cannot work.

@@ -21,13 +21,23 @@ use contract::{
 };
 use std::collections::BTreeSet;
 
+/// Answers that are sent again at a tick. The rest is sent at the next ones: a new case must not wait behind the
+/// repetitions of all others, and the way to the broker holds no more than some hundreds.
+const SENT_MAX: usize = 64;
+
 /// Decides, applies, and goes on until nothing is left to do at this moment: the loop's only call.
 pub fn step(state: &mut State, event: Event, now: Now) -> Plan {
+    let may_send_again = matches!(event, Event::Tick | Event::Connected);
     let mut plan = decide(state, event, now);
     plan.records.iter().for_each(|record| state.apply(record, now));
     while let Some(more) = next(state, now) {
         more.records.iter().for_each(|record| state.apply(record, now));
         plan.join(more);
+    }
+    if may_send_again {
+        let again = send_again(state, now);
+        again.records.iter().for_each(|record| state.apply(record, now));
+        plan.join(again);
     }
     plan
 }
@@ -80,7 +90,6 @@ pub fn next(state: &State, now: Now) -> Option<Plan> {
         .or_else(|| overdue(state, now))
         .or_else(|| hopeless(state, now))
         .or_else(|| serve(state, now))
-        .or_else(|| send_again(state, now))
 }
 
 fn quarantine_is_over(state: &State, now: Now) -> Option<Plan> {
@@ -148,10 +157,15 @@ fn questions(state: &State, job: &Job) -> Vec<Question> {
     department::question(&state.config, job).into_iter().chain(urgency::question(adapter, job.triage)).collect()
 }
 
-fn send_again(state: &State, now: Now) -> Option<Plan> {
-    let (id, owed) = state.owed.iter().find(|(_, owed)| owed.due_ms <= now.mono_ms)?;
-    let answer = Effect::PublishAnswer { tablet: owed.tablet.clone(), id: *id };
-    Some(Plan::default().record(Record::Sent { id: *id }).effect(answer))
+/// What was due first.
+fn send_again(state: &State, now: Now) -> Plan {
+    let due = state.owed.iter().filter(|(_, owed)| owed.due_ms <= now.mono_ms);
+    let mut due: Vec<_> = due.map(|(id, owed)| (owed.due_ms, id, &owed.tablet)).collect();
+    due.sort_unstable();
+    due.into_iter().take(SENT_MAX).fold(Plan::default(), |plan, (_, id, tablet)| {
+        let answer = Effect::PublishAnswer { tablet: tablet.clone(), id: *id };
+        plan.record(Record::Sent { id: *id }).effect(answer)
+    })
 }
 
 fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u8>, digest: Digest, now: Now) -> Plan {

@@ -34,4 +34,4 @@ pub use decide::{next, step};
 pub use event::{Digest, Event, FillFacts, FormLine, Known, Question, Score, Written};
 pub use plan::{Effect, Plan, Record};
 pub use queue::{OLD_AFTER_MS, RESERVE, SHARE, load};
-pub use state::{Config, EngineState, Job, Now, Phase, Quarantine, State};
+pub use state::{Config, EngineState, Job, Now, OWED_OF_TABLET_MAX, Phase, Quarantine, State};

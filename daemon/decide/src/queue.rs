@@ -1,11 +1,12 @@
 //! Who is served next, beside whom, and what a newcomer may be told about it.
 //!
 //! ```text
-//!   class 0   red                                  inside a class the earliest deadline, then arrival;
-//!   class 1   old routine, then urgent             the old ones count from the moment they grew old;
-//!   class 2   routine                              urgent and routine only after the tablets' shares
+//!   class 0   red                                  inside a class the tablets' shares, then the earliest deadline,
+//!   class 1   old routine, then urgent             then arrival; the old ones have no shares and count from the
+//!   class 2   routine                              moment they grew old
 //!
 //!   shares    ├─ 4 of each tablet ─┤├─ the next 4 of each ─┤ …      a tablet that floods waits behind those that do not
+//!             red: ├─ 1 of each ─┤├─ the next 1 of each ─┤ …            of its open red ones: its routine delays no danger
 //!
 //!   places    ├──── jobs_max: anybody ────┤├─ RESERVE: red and urgent ─┤      routine never has more than jobs_max
 //! ```
@@ -44,6 +45,9 @@ pub const RESERVE: usize = 2;
 /// A doctor with a full waiting room has two or three at a moment; whoever has more can wait for the others' first.
 pub const SHARE: usize = 4;
 
+/// The same of red cases. One: another tablet's emergency waits for one of a flood, not for four.
+const RED_SHARE: usize = 1;
+
 /// A routine case that has waited so long goes before the urgent ones, or a stream of them would keep it waiting for
 /// ever. A third of the default deadline: what is left of that is enough to write an answer.
 pub const OLD_AFTER_MS: u64 = 60_000;
@@ -62,7 +66,7 @@ impl Rank {
         let deadline_ms = accepted_ms + u64::from(consult.deadline_s) * 1000;
         let old_ms = accepted_ms + OLD_AFTER_MS;
         let (class, turn, due_ms) = match (triage, consult.priority) {
-            (Triage::Red, _) => (0, 0, deadline_ms),
+            (Triage::Red, _) => (0, turn, deadline_ms),
             (_, Priority::Urgent) => (1, turn, deadline_ms),
             // In the past, while the deadline of every urgent one is to come: before all of them.
             _ if old_ms <= now.mono_ms => (1, 0, old_ms),
@@ -113,7 +117,11 @@ pub(crate) fn next(state: &State, now: Now) -> Option<(&RequestId, &Job)> {
 }
 
 /// Which share of its tablet a case that is accepted now belongs to.
-pub(crate) fn turn(state: &State, tablet: &TabletName) -> usize {
+pub(crate) fn turn(state: &State, tablet: &TabletName, triage: Triage) -> usize {
+    if triage == Triage::Red {
+        let red = |job: &&Job| job.tablet == *tablet && job.triage == Triage::Red;
+        return state.jobs.values().filter(red).count() / RED_SHARE;
+    }
     open_of(state, tablet) / SHARE
 }
 
@@ -139,7 +147,7 @@ pub(crate) struct Outlook {
 }
 
 pub(crate) fn outlook(state: &State, tablet: &TabletName, triage: Triage, consult: &Consult, now: Now) -> Outlook {
-    let this = Rank::of(triage, consult, now.mono_ms, turn(state, tablet), state.arrivals, now);
+    let this = Rank::of(triage, consult, now.mono_ms, turn(state, tablet, triage), state.arrivals, now);
     let ahead = || state.jobs.values().filter(|other| other.runs() || other.rank(now) < this);
     let jobs_max = state.config.jobs_max;
     let pressing = ahead().filter(|job| job.is_pressing()).count();

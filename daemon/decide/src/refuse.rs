@@ -18,6 +18,22 @@ const FULL_MS: u64 = 300_000;
 /// A worker loads its model in a few seconds from a warm disk, in some ten from a cold one.
 const LOADING_MS: u64 = 10_000;
 
+/// How far ahead of its rate a tablet may be: two minutes' cases at once. A doctor sees a hundred patients in a day; what
+/// a tablet kept while the box was away comes at once.
+const AHEAD_MS_MAX: u64 = 120_000;
+
+/// Each accepted case takes a part of its tablet's time. Until when, with one more?
+///
+/// ```text
+///   now                        now + AHEAD_MS_MAX
+///    ├─case─┼─case─┼─case─┼──────────┤          a minute holds `per_minute_max` cases; what would go beyond waits
+/// ```
+/// It counts cases that were answered at once, too. They never stand in the queue, and would fill the disk.
+pub(crate) fn spends(state: &State, tablet: &TabletName, now: Now) -> u64 {
+    let spent = state.spent_until_ms.get(tablet).copied().unwrap_or(0);
+    spent.max(now.mono_ms) + 60_000 / u64::from(state.config.per_minute_max.max(1))
+}
+
 /// The refusal of a new case, where it must be refused.
 pub(crate) fn no_room(
     state: &State,
@@ -28,12 +44,15 @@ pub(crate) fn no_room(
 ) -> Option<Vec<u8>> {
     let config = &state.config;
     let full = state.jobs.len() >= config.queue_max || queue::open_of(state, tablet) >= config.tablet_max;
+    let ahead_ms = spends(state, tablet, now).saturating_sub(now.mono_ms);
     let (code, retry_ms) = if let Some(until_ms) = state.held_until_ms {
         (ErrorCode::Updating, Some(until_ms.saturating_sub(now.mono_ms)))
     } else if state.storage_full {
         (ErrorCode::StorageFull, Some(FULL_MS))
     } else if full {
         (ErrorCode::Busy, Some(queue::until_a_place_ms(state)))
+    } else if ahead_ms > AHEAD_MS_MAX {
+        (ErrorCode::Busy, Some(ahead_ms - AHEAD_MS_MAX))
     } else {
         no_model(state, consult, fired)?
     };

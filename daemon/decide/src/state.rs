@@ -4,7 +4,7 @@ use crate::{
     event::{Digest, Written},
     message,
     plan::Record,
-    queue,
+    queue, refuse,
     seal::{Chain, Seal},
 };
 use contract::{
@@ -46,6 +46,8 @@ pub struct Config {
     pub attempts_max: u32,
     /// The same as `queue_max`, of one tablet.
     pub tablet_max: usize,
+    /// Cases that are accepted of one tablet in a minute, for ever; for a while twice as many. See `refuse.rs`.
+    pub per_minute_max: u32,
     /// Names that may give orders.
     pub admins: BTreeSet<TabletName>,
     pub seal: Seal,
@@ -81,7 +83,10 @@ pub struct State {
     /// Contents of cases that killed the engine, each with the id under which it did.
     pub quarantine: BTreeMap<Digest, Quarantine>,
     pub chain: Chain,
+    /// Until when each tablet's accepted cases are its share of the time; see `refuse.rs`.
+    pub spent_until_ms: BTreeMap<TabletName, u64>,
     pub(crate) arrivals: u64,
+    ends: u64,
 }
 
 /// A case that must not get to the engine.
@@ -146,6 +151,8 @@ fn case_digest(consult: &Consult, department: &Department) -> Digest {
 #[derive(Debug, Clone)]
 pub struct Owed {
     pub tablet: TabletName,
+    /// In the order of the ends.
+    pub number: u64,
     pub tries: u32,
     pub since_ms: u64,
     pub due_ms: u64,
@@ -155,6 +162,10 @@ pub struct Owed {
 fn pause_ms(tries: u32) -> u64 {
     (30_000u64 << tries.min(7)).min(3_600_000)
 }
+
+/// Answers of one tablet that are sent again; the oldest beyond it wait in the store for a `resend` or the next restart.
+/// More than a doctor's day: a tablet with more gives no receipts, and must not take the others' time and memory.
+pub const OWED_OF_TABLET_MAX: usize = 100;
 
 /// A day of sending. Then the answer waits in the store for a `resend` or the next restart:
 /// a tablet that never gives receipts must not fill the memory.
@@ -174,7 +185,9 @@ impl State {
             storage_full: false,
             quarantine: BTreeMap::new(),
             chain: Chain::default(),
+            spent_until_ms: BTreeMap::new(),
             arrivals: 0,
+            ends: 0,
         }
     }
 
@@ -183,6 +196,9 @@ impl State {
             Record::Accepted { id, tablet, consult, digest, .. } => {
                 let job = self.job(tablet, consult, *digest, now);
                 self.arrivals += 1;
+                let spent_until_ms = refuse::spends(self, tablet, now);
+                self.spent_until_ms.retain(|_, until_ms| *until_ms > now.mono_ms);
+                self.spent_until_ms.insert(tablet.clone(), spent_until_ms);
                 self.jobs.insert(*id, job);
             }
             Record::Attempt { id } => {
@@ -209,8 +225,10 @@ impl State {
                 self.jobs.remove(id);
                 self.running.remove(id);
                 let due_ms = now.mono_ms + pause_ms(0);
-                let owed = Owed { tablet: tablet.clone(), tries: 0, since_ms: now.mono_ms, due_ms };
+                let owed = Owed { tablet: tablet.clone(), number: self.ends, tries: 0, since_ms: now.mono_ms, due_ms };
+                self.ends += 1;
                 self.owed.insert(*id, owed);
+                self.give_up_the_oldest_of(tablet);
             }
             Record::Reviewed { link, .. } => self.chain.add(Some(link)),
             Record::ChainEnd(chain) => self.chain = *chain,
@@ -268,7 +286,7 @@ impl State {
             digest,
             triage: fired.triage,
             arrival: self.arrivals,
-            turn: queue::turn(self, tablet),
+            turn: queue::turn(self, tablet, fired.triage),
             case: case_digest(consult, &department),
             department,
             chosen_by,
@@ -276,6 +294,15 @@ impl State {
             attempts: 0,
             deaths: 0,
             phase: Phase::Waiting,
+        }
+    }
+
+    fn give_up_the_oldest_of(&mut self, tablet: &TabletName) {
+        let own = || self.owed.iter().filter(|(_, owed)| owed.tablet == *tablet);
+        if own().count() > OWED_OF_TABLET_MAX
+            && let Some(oldest) = own().min_by_key(|(_, owed)| owed.number).map(|(id, _)| *id)
+        {
+            self.owed.remove(&oldest);
         }
     }
 

@@ -4,7 +4,10 @@
 #[path = "lives/dice.rs"]
 mod dice;
 
-use contract::status::Ambition::{self, Cpu, Full, HalfOfTheLayers, OneContext, RulesOnly};
+use contract::{
+    ids::RequestId,
+    status::Ambition::{self, Cpu, Full, HalfOfTheLayers, OneContext, RulesOnly},
+};
 use decide::ambition::{Means, Staircase};
 use dice::Dice;
 
@@ -51,8 +54,18 @@ impl Machine {
     fn dies(&mut self, times: u32) -> Ambition {
         for _ in 0..times {
             self.opens();
-            self.stairs.died(self.now);
+            self.stairs.died(&[], self.now);
         }
+        self.stairs.ambition()
+    }
+
+    fn dies_with(&mut self, cases: &[u128]) -> Ambition {
+        let open: Vec<RequestId> = cases
+            .iter()
+            .map(|n| serde_json::from_value(format!("00000000-0000-0000-0000-{n:012}").into()).expect("a UUID"))
+            .collect();
+        self.ready();
+        self.stairs.died(&open, self.now);
         self.stairs.ambition()
     }
 
@@ -96,6 +109,52 @@ fn a_served_case_between_two_deaths_is_no_row() {
     for _ in 0..10 {
         assert_eq!(machine.ready().serves().dies(2), Full);
     }
+}
+
+#[test]
+fn a_death_that_convicts_a_case_is_no_sign_of_the_machine() {
+    let mut machine = Machine::new(JETSON);
+    for poison in 0..8 {
+        assert_eq!((machine.dies_with(&[poison]), machine.dies_with(&[poison])), (Full, Full), "poison {poison}");
+    }
+    // In company first, and an innocent beside it is served alone.
+    let mut machine = Machine::new(JETSON);
+    assert_eq!(machine.dies_with(&[1, 2, 3]), Full);
+    machine.ready().serves();
+    assert_eq!((machine.dies_with(&[2]), machine.dies_with(&[4]), machine.dies_with(&[4])), (Full, Full, Full));
+    assert_eq!(machine.dies(2), Full, "nothing is left of it");
+    assert_eq!(machine.dies(1), OneContext);
+}
+
+#[test]
+fn a_death_in_company_or_idle_convicts_nobody() {
+    let mut machine = Machine::new(JETSON);
+    machine.dies_with(&[1, 2]);
+    machine.dies_with(&[1, 2]);
+    assert_eq!(machine.dies_with(&[1, 3]), OneContext);
+    assert_eq!(machine.dies(3), HalfOfTheLayers);
+}
+
+#[test]
+fn an_engine_that_dies_of_every_case_is_led_down() {
+    let mut machine = Machine::new(JETSON);
+    let fell = (0..20).find(|case| machine.dies_with(&[*case]) != Full || machine.dies_with(&[*case]) != Full);
+    assert_eq!(fell, Some(9), "the machine's fault, after eight");
+    let mut machine = Machine::new(JETSON);
+    for case in 0..50 {
+        machine.dies_with(&[case]);
+        assert_eq!(machine.dies_with(&[case]), Full);
+        machine.ready().serves();
+    }
+}
+
+#[test]
+fn poison_ends_no_probation_when_it_is_convicted() {
+    let mut machine = Machine::new(JETSON);
+    machine.dies_with(&[7]);
+    machine.unfit(true);
+    machine.climbs();
+    assert_eq!(machine.dies_with(&[7]), Full);
 }
 
 #[test]

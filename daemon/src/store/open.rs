@@ -1,6 +1,7 @@
 //! Opening: the file is ours, of a version that we know, and whole; or it is made, or put aside and made anew.
 
 use super::{Store, StoreError};
+use crate::reserve::Reserve;
 use rusqlite::{Connection, OpenFlags};
 use std::{
     fs::File,
@@ -73,6 +74,18 @@ pub const MIGRATIONS: [&str; 3] = [
 ];
 
 impl Store {
+    /// As `open`, on a disk that may be full: SQLite wants some room even to read what it has, and the reserve is there
+    /// for that. The loop finds it gone and takes no new case.
+    pub fn open_with(reserve: &Reserve, folder: &Path) -> Result<Self, StoreError> {
+        match Self::open(folder) {
+            Err(fault) if fault.may_want_room() && reserve.spend() => {
+                tracing::error!(fault = %engine::chain(&fault), "the store does not open, perhaps for want of room: the disk's reserve is spent, and it is tried once more");
+                Self::open(folder)
+            }
+            opened => opened,
+        }
+    }
+
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
         let path = folder.join(FILE);

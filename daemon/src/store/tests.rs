@@ -28,7 +28,7 @@ fn what_was_committed_comes_back() {
     store.commit(&[Record::Death { id: first }, end]).expect("commits");
     drop(store);
 
-    let store = Store::open(folder.path()).expect("opens again");
+    let mut store = Store::open(folder.path()).expect("opens again");
     let kinds: Vec<&str> = store
         .recover()
         .expect("recovers")
@@ -70,7 +70,7 @@ fn a_store_of_any_earlier_version_goes_the_rest_of_the_way_and_loses_nothing() {
         old.execute("INSERT INTO message VALUES (?1, 1, ?2)", params![key(&answered), answer]).expect("writes");
         drop(old);
         for _ in 0..2 {
-            let store = Store::open(folder.path()).expect("opens");
+            let mut store = Store::open(folder.path()).expect("opens");
             assert_eq!(store.recover().expect("recovers").len(), 5, "accepted, two attempts, interrupted; owed");
             let known = [id, answered].map(|id| store.known(id).expect("reads").expect("known"));
             assert_eq!(
@@ -200,7 +200,7 @@ fn an_answer_is_kept_as_long_as_the_law_says_and_what_is_open_for_ever() {
     store.chain(|stored| links += u32::from(stored.sealed.is_none() && stored.review.is_none())).expect("walks");
     assert_eq!(links, 3, "the chain outlives the text");
     drop(store);
-    let store = Store::open(folder.path()).expect("opens again");
+    let mut store = Store::open(folder.path()).expect("opens again");
     let kinds: Vec<Record> = store.recover().expect("recovers");
     assert!(matches!(&*kinds, [Record::ChainEnd(_), Record::Accepted { .. }, Record::Interrupted { .. }]), "{kinds:?}");
 }
@@ -265,4 +265,30 @@ fn the_store_is_copied_once_a_week_and_the_copy_is_whole() {
     std::fs::write(folder.path().join("snapshot.part"), "the other half").expect("writes");
     assert!(snapshot(folder.path()).expect("copies").is_some(), "a copy that cannot be read is made anew");
     assert!(!folder.path().join("snapshot.part").exists());
+}
+
+#[test]
+fn a_tablet_that_gives_no_receipts_makes_the_box_forget_no_answer_of_anothers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path()).expect("opens");
+    let mut records = Vec::new();
+    for n in 0..1200 {
+        let name = TabletName::new(if n < 3 { "quiet" } else { "flood" }).expect("a name");
+        let Record::Accepted { id, consult, digest, bytes, at_unix_s, messages, .. } = accepted(n) else { panic!() };
+        records.push(Record::Accepted { id, tablet: name.clone(), consult, digest, bytes, at_unix_s, messages });
+        records.push(Record::Ended { id, tablet: name, message: b"answer".to_vec(), link: None });
+    }
+    store.commit(&records).expect("commits");
+    let owed: Vec<u128> = store
+        .recover()
+        .expect("recovers")
+        .iter()
+        .filter_map(|record| match record {
+            Record::Ended { id, .. } => Some(id.0.as_u128()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(owed.len(), 3 + OWED_OF_TABLET_MAX);
+    assert!((0..3).all(|n| owed.contains(&n)), "the quiet tablet's, though they are the oldest");
+    assert!((1100..1200).all(|n| owed.contains(&n)), "the newest of the flood");
 }

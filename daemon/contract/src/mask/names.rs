@@ -99,6 +99,11 @@ pub fn names(text: &str) -> Vec<Span> {
     found
 }
 
+/// Whether a field holds a name and nothing else.
+pub fn whole(field: &str) -> bool {
+    surnamed(field).or_else(|| dotted(field)) == Some(field.len())
+}
+
 fn span(start: usize, len: usize) -> Span {
     Span { at: start..start + len, kind: Kind::Name }
 }
@@ -123,14 +128,19 @@ fn announced(rest: &str, marked: bool) -> Option<usize> {
     if let Some(dotted) = dotted(rest) {
         return Some(dotted);
     }
-    if ["某", "不", "未", "保密", "同上", "略", "和", "与", "及", "什么", "啥"].iter().any(|no| rest.starts_with(no))
+    if ["某", "不", "未", "保密", "同上", "略", "和", "与", "及", "什么", "啥", "患者", "病人"]
+        .iter()
+        .any(|no| rest.starts_with(no))
     {
         return None;
     }
     let field: Vec<(usize, char)> = rest.char_indices().take_while(|(_, c)| han(*c)).take(16).collect();
     let end = |chars: usize| field.get(chars - 1).map(|(at, c)| at + c.len_utf8());
     let stop = (1..field.len()).find(|i| ends(&rest[field[*i].0..])).unwrap_or(field.len());
-    if marked && (2..=4).contains(&stop) {
+    // A field may hold a complaint instead; what is left of one in here, the words of medicine keep.
+    let like_a_name =
+        surname_chars(rest).is_some() || field[..stop.min(field.len())].iter().all(|(_, c)| may_be_given(*c));
+    if marked && (2..=4).contains(&stop) && like_a_name {
         return end(stop);
     }
     surnamed(rest).or_else(|| unended(rest, &field, end))

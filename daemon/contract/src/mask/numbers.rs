@@ -32,6 +32,14 @@ static PHONE_WORD: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// What makes a count of the digits before it: 13500000000/L, 400-800-1200 ml.
+static MEASURE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^\s?(?:[/／](?i:u?L|ml|dl|升|毫升)|个|[×xX*]\s?10|\^|%|％|毫克|微克|毫升|升|克|次|",
+        r"(?i:(?:mg|ug|μg|µg|g|kg|ml|l|iu|u|cells|copies|cfu|mmol|umol|mmhg|bpm)\b))"
+    ))
+});
+
 /// Digits that touch. Values stand in `Digits`, half-width.
 struct Run {
     at: Range<usize>,
@@ -44,6 +52,8 @@ enum Gap {
     Hyphen,
     /// The closing bracket of an area code.
     Bracket,
+    /// What parts the groups of a number as well as whole numbers: a point, a line's end.
+    Point,
     Wide,
 }
 
@@ -106,7 +116,7 @@ impl Digits<'_> {
                 let at = self.runs[i].at.start..end;
                 best = Some((Span { at, kind: Kind::IdentityCard }, j + 1 - i));
             }
-            if number.len() == 18 && best.is_some() || !matches!(self.gap(j), Gap::Space | Gap::Hyphen) {
+            if number.len() == 18 && best.is_some() || matches!(self.gap(j), Gap::Bracket | Gap::Wide) {
                 break;
             }
         }
@@ -135,10 +145,12 @@ impl Digits<'_> {
         if !worded && !self.clean_left(i) {
             return None;
         }
-        let runs = self.mobile_at(i).or_else(|| self.landline_at(i)).or_else(|| self.service_at(i));
-        let runs = runs.or_else(|| if worded { self.any_phone_at(i) } else { None })?;
+        let runs = self.mobile_at(i).or_else(|| self.landline_at(i));
+        let runs = runs.or_else(|| if worded { self.service_at(i).or_else(|| self.any_phone_at(i)) } else { None })?;
         let last = i + runs - 1;
-        if !self.clean_right(last) {
+        if !self.clean_right(last)
+            || (!worded && MEASURE.is_match(super::head(&self.text[self.runs[last].at.end..], 24)))
+        {
             return None;
         }
         let at = self.opening(i)..self.runs[last].at.end;
@@ -165,9 +177,10 @@ impl Digits<'_> {
             [11, ..] => 1,
             // The same separator twice: 150-2000 1000 is a range and a count.
             [3, 4, 4] if gap == self.gap(i + 1) => 3,
-            // By hyphen only: 130 20231105 is a pressure and a date.
-            [3, 8, _] if gap == Gap::Hyphen => 2,
+            // Not where it may be a pressure and a date: 130 20231105.
+            [3, 8, _] if gap == Gap::Hyphen || !self.is_date(i + 1) => 2,
             [7, 4, _] if gap == Gap::Hyphen => 2,
+            [5, 6, _] if gap != Gap::Wide => 2,
             _ => return None,
         };
         let number: Vec<u8> = (i..i + runs).flat_map(|run| self.values(run)).collect();
@@ -188,7 +201,7 @@ impl Digits<'_> {
         Some(runs + usize::from(extension))
     }
 
-    /// 400 and 800 numbers, which a village clinic's text gives as a way to be called back.
+    /// 400 and 800 numbers, behind a phone word only: 400-600-1000 may as well be three doses.
     fn service_at(&self, i: usize) -> Option<usize> {
         let [4 | 8, 0, 0, ..] = self.values(i)[..] else { return None };
         let runs = match self.shape(i) {
@@ -211,6 +224,18 @@ impl Digits<'_> {
         }
     }
 
+    /// 138.1234.5678
+    fn pointed_mobile(&self, i: usize) -> bool {
+        let digits = |run: usize| self.runs.get(run).map_or(0, |r| r.digits);
+        let first = |run: usize| self.values(run).first() == Some(&1);
+        let from = |i: usize| digits(i) == 3 && digits(i + 1) == 4 && digits(i + 2) == 4 && first(i);
+        from(i) || (i > 0 && from(i - 1))
+    }
+
+    fn is_date(&self, run: usize) -> bool {
+        matches!(self.values(run)[..], [1, 9, _, _, 0 | 1, ..] | [2, 0, _, _, 0 | 1, ..])
+    }
+
     /// A group number that another group follows by hyphen is a piece of something longer.
     fn goes_on(&self, i: usize, runs: usize) -> bool {
         runs > 1 && self.gap(i + runs - 1) == Gap::Hyphen
@@ -219,7 +244,11 @@ impl Digits<'_> {
     /// Digits in run `i` and in those joined to it, as far as three groups go.
     fn shape(&self, i: usize) -> [usize; 3] {
         let count = |run: usize| self.runs.get(run).map_or(0, |r| r.digits);
-        let second = if self.gap(i) == Gap::Wide { 0 } else { count(i + 1) };
+        let second = if self.gap(i) == Gap::Wide || self.gap(i) == Gap::Point && !self.pointed_mobile(i) {
+            0
+        } else {
+            count(i + 1)
+        };
         let third = if second == 0 || self.gap(i + 1) == Gap::Wide { 0 } else { count(i + 2) };
         [count(i), second, third]
     }
@@ -231,7 +260,11 @@ impl Digits<'_> {
     /// What stands between run `i` and the next: one separator, or two of them (" - ").
     fn gap(&self, i: usize) -> Gap {
         let (Some(here), Some(next)) = (self.runs.get(i), self.runs.get(i + 1)) else { return Gap::Wide };
-        let mut between = self.text[here.at.end..next.at.start].chars();
+        let between = self.text[here.at.end..next.at.start].chars();
+        let mut between = between.filter(|c| !invisible(*c)).peekable();
+        if between.peek().is_none() {
+            return Gap::Space; // parted by what nobody sees
+        }
         match (between.next().and_then(gap_of), between.next().map(gap_of), between.next()) {
             (Some(gap), None, _) => gap,
             (Some(Gap::Bracket), Some(Some(Gap::Space | Gap::Hyphen)), None) => Gap::Bracket,
@@ -272,11 +305,17 @@ impl Digits<'_> {
     }
 }
 
+/// Characters that take no place: a number with them inside looks whole.
+fn invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
 fn gap_of(c: char) -> Option<Gap> {
     match c {
-        ' ' | '\t' | '\u{a0}' | '\u{3000}' | '\u{200b}' | '\u{feff}' => Some(Gap::Space),
+        ' ' | '\t' | '\u{a0}' | '\u{3000}' | '\u{202f}' | '\u{2000}'..='\u{200a}' => Some(Gap::Space),
         '-' | '－' | '‐' | '‑' | '‒' | '–' | '—' => Some(Gap::Hyphen),
         ')' | '）' => Some(Gap::Bracket),
+        '\n' | '.' | '．' | '·' | '_' | ',' | '，' => Some(Gap::Point),
         _ => None,
     }
 }

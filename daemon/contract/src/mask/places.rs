@@ -35,9 +35,16 @@ static LABELLED: LazyLock<Regex> = LazyLock::new(|| pattern(&format!("^{REGION}{
 static FIELD: LazyLock<Regex> =
     LazyLock::new(|| pattern(&format!(r"^{REGION}(?P<rest>[\p{{Han}}\DA-Za-z#\-－—]{{2,40}})(?:[\s，,。；;、)）]|$)")));
 
+/// Up to the end of a sentence or of its first part, and through the parts that name a place: ", Room 3, Happy Road".
 static ENGLISH: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i:\b(?:home )?address(?: is\b|\s?:)\s*)(?P<all>[A-Za-z0-9#][^\n;。〔〕]{4,80}[A-Za-z0-9])")
+    pattern(concat!(
+        r"(?i:\b(?:home )?address(?: is\b|\s?:)\s*)(?P<all>[A-Za-z0-9#](?:[^\s,.;。〔〕]|[.,;][A-Za-z0-9]|[ \t]){1,80}",
+        r"(?i:, ?[^\n,.;。〔〕]{0,30}\b(?:village|town(?:ship)?|road|rd|street|st|lane|avenue|building|room|flat|apartment|unit|house|no)",
+        r"\b[^\n,.;。〔〕]{0,20}){0,4})"
+    ))
 });
+/// What a form says where nobody told the address.
+const UNTOLD: [&str; 8] = ["unknown", "refused", "none", "not ", "n/a", "no ", "nil", "same"];
 
 /// Villages without a name, and words that merely end like one. Each ends a name: 我们村, 农村, 隔壁村.
 const NAMELESS: &str = "同 本 全 我 们 邻 农 乡 山 该 每 各 几 某某 个 这 那 外 一 两 多 隔壁 附近 进 出 住 渔 牧 的 有 整 \
@@ -52,7 +59,7 @@ pub fn addresses(text: &str) -> Vec<Span> {
     if HOUSE.is_match(text) {
         found.extend(chains(text));
     }
-    found.extend(ENGLISH.captures_iter(text).filter_map(|c| c.name("all")).map(|all| span(all.start(), all.end())));
+    found.extend(ENGLISH.captures_iter(text).filter_map(|c| english(text, &c)));
     found.sort_by_key(|span| (span.at.start, usize::MAX - span.at.end));
     found.dedup_by(|next, kept| next.at.start < kept.at.end);
     found
@@ -132,14 +139,46 @@ fn labelled(text: &str) -> Vec<Span> {
     spans.collect()
 }
 
+/// Up to the first word of medicine, and that only where it does not say that nobody knows.
+fn english(text: &str, found: &Captures) -> Option<Span> {
+    let all = found.name("all")?;
+    let told = all.as_str().to_lowercase();
+    let end = super::medicine::first(text, all.range()).map_or(all.end(), |medicine| medicine.start);
+    let address = text[all.start()..end].trim_end_matches([' ', '\t', ',', '.', ';']);
+    let untold = UNTOLD.iter().any(|word| format!("{told} ").starts_with(word));
+    (address.len() >= 2 && !untold).then(|| span(all.start(), all.start() + address.len()))
+}
+
+/// A field ends where its address does: at the last unit of one before the next mark or word of medicine. Without a
+/// unit few characters are taken.
 fn field(text: &str, from: usize, rest: &str) -> Option<Span> {
     let field = FIELD.captures(rest)?;
     let rest = field.name("rest")?;
-    let said = ["不详", "未知", "保密", "同上", "不明", "某处", "变", "与", "和", "及", "农村", "城市", "城镇", "本地"];
-    let empty = said.iter().any(|word| rest.as_str().starts_with(word));
+    let said = [
+        "不详", "不祥", "未知", "保密", "同上", "不明", "某处", "变", "与", "和", "及", "农村", "城市", "城镇", "本地",
+        "无",
+    ];
+    let at = from + rest.start()..from + rest.end();
+    let medicine = super::medicine::first(text, at.clone());
+    let told = &text[at.start..medicine.as_ref().map_or(at.end, |medicine| medicine.start)];
+    let empty = said.iter().any(|word| told.starts_with(word));
     // A region alone ends here too, and stays.
-    let region = ["省", "市", "县", "区", "州", "旗", "盟"].iter().any(|unit| rest.as_str().ends_with(unit));
+    let region = ["省", "市", "县", "区", "州", "旗", "盟"].iter().any(|unit| told.ends_with(unit));
     let marked = text[..from].ends_with([':', '：', ' ', '\t', '\u{3000}']);
-    let named = rest.as_str().chars().any(han);
-    (marked && named && !empty && !region).then(|| span(from + rest.start(), from + rest.end()))
+    let named = told.chars().any(han);
+    let end = address_end(told);
+    (marked && named && !empty && !region && end > 0).then(|| span(at.start, at.start + end))
+}
+
+/// Bytes up to the last unit, with the door that may stand behind it (花园3-2-501); few characters where there is none.
+fn address_end(told: &str) -> usize {
+    const UNITS: &str = "省市县区镇乡村屯寨庄组队社路街巷弄号栋幢楼室户院园厂场站店里湾沟坪坡岭边旁";
+    const UNITLESS_CHARS_MAX: usize = 6;
+    match told.char_indices().rfind(|(_, c)| UNITS.contains(*c)) {
+        Some((at, unit)) => {
+            let door = &told[at + unit.len_utf8()..];
+            if door.contains(han) { at + unit.len_utf8() } else { told.len() }
+        }
+        None => super::head(told, UNITLESS_CHARS_MAX * 3).len(),
+    }
 }

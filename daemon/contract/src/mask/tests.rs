@@ -152,10 +152,11 @@ fn addresses_go_and_the_region_stays() {
 }
 
 #[test]
-fn of_a_message_the_strings_go_and_ids_and_clocks_stay() {
+fn of_a_message_the_strings_go_and_its_id_and_clock_stay() {
     let number = card("41032719900101123");
     let before = json!({"v": 1, "type": "consult", "id": "6f1c7e52-8f3a-4d6e-9c60-138123456780",
-        "sent": {"mono_ms": 13_812_345_678_u64, "boot": "13812345678"}, "deadline_s": 180, "phone": 13_812_345_678_u64,
+        "sent": {"wall": "2026-11-25T08:00:00+08:00", "mono_ms": 13_812_345_678_u64, "boot": "b-17"},
+        "deadline_s": 180, "phone": 13_812_345_678_u64,
         "patient": {"name": "张三"}, "case": {"complaint": {"text": format!("咳嗽，电话13812345678，{number}")},
         "labs": [{"name": "血小板", "value": "150000"}]}});
     let sent = before.to_string();
@@ -168,6 +169,22 @@ fn of_a_message_the_strings_go_and_ids_and_clocks_stay() {
     assert_eq!(after["phone"], "〔电话〕");
     assert_eq!(after["patient"]["name"], "某某");
     assert_eq!(after["case"]["complaint"]["text"], "咳嗽，电话〔电话〕，〔身份证〕");
+}
+
+/// Fields that the contract leaves to others: in a review there is no `sent`, and anything may be called so.
+#[test]
+fn nothing_hides_behind_the_name_of_a_clock_or_in_a_name() {
+    let number = card("41032719900101123");
+    let mut message = json!({"sent": {"wall": "13812345678", "boot": number, "mono_ms": "电话13812345678", "note": number},
+        "deadline_s": 13_812_345_678_u64,
+        "家属": {number.as_str(): 1, "13812345678": {"13912345678": 2}, "13712345678": 3, "〔电话〕": 4}});
+    let places = super::message(&mut message);
+    let sent = json!({"wall": "〔phone〕", "boot": "〔ID card〕", "mono_ms": "电话〔电话〕", "note": "〔ID card〕"});
+    assert_eq!((places, &message["sent"], &message["deadline_s"]), (9, &sent, &json!("〔电话〕")));
+    let people = json!({"〔ID card〕": 1, "〔phone〕": {"〔phone〕": 2}, "〔phone〕#2": 3, "〔电话〕": 4});
+    assert_eq!(message["家属"], people);
+    let again = message.clone();
+    assert_eq!((super::message(&mut message), &message), (0, &again), "masked once is masked for good");
 }
 
 #[test]
@@ -253,4 +270,97 @@ fn hostile_texts_cost_no_more_than_their_length() {
         let once = text(&long).into_owned();
         assert!(once.chars().count() <= long.chars().count());
     }
+    let people = (0..12_000_u64).map(|n| (format!("{}", 13_800_000_000 + n), Value::Null)).collect::<Map<_, _>>();
+    let mut message = json!({"x": people});
+    super::message(&mut message);
+    assert_eq!(message["x"].as_object().map(Map::len), Some(12_000), "nobody is lost");
+}
+
+#[test]
+fn what_stands_behind_an_address_or_a_name_stays() {
+    masked(
+        "Address: Wang village. Sudden chest pain with sweating for 2 hours",
+        "Address: 〔addr〕. Sudden chest pain with sweating for 2 hours",
+    );
+    stays("home address: refused, sudden chest pain with sweating");
+    masked("住址：栾川县庙子镇突发胸痛大汗2小时", "住址：栾川县某处突发胸痛大汗2小时");
+    masked("地址：门诊突发胸痛大汗", "地址：某处突发胸痛大汗");
+    stays("住址:内蒙古牧区胸痛大汗");
+    stays("姓名：胸痛大汗 2小时");
+    stays("Name: Chest Pain, sweating");
+    masked("突发抽搐李庄村3组", "突发抽搐〔住址〕");
+}
+
+/// Each phrase that the rules read, behind each label and place: it must still be there. Of patterns the plain ones.
+#[test]
+fn no_label_swallows_a_phrase_of_the_rules() {
+    let findings: Value = serde_json::from_str(medicine::FINDINGS).expect("JSON");
+    let phrases = |language: &str| -> Vec<String> {
+        let lists = findings.as_object().into_iter().flatten().filter_map(|(_, f)| f[language].as_array()).flatten();
+        let plain = |phrase: &&str| !phrase.contains(['(', '[', '?', '.', '\\', '|', '*', '+']);
+        lists.filter_map(Value::as_str).filter(plain).map(String::from).collect()
+    };
+    let zh = ["住址：", "地址：", "家庭住址：", "联系地址:", "家住", "姓名：", "联系人：", "患者"];
+    let places = ["", "王庄村", "栾川县庙子镇", "王庄村3组", "门诊", "内蒙古牧区", "赵庄卫生室旁", "张三", "王庄村 "];
+    let en = ["Address: ", "home address: ", "Address is ", "Name: ", "Mr "];
+    let places_en = ["", "Wang village. ", "Wang village, Luanchuan, ", "unknown, ", "Wang Wei, ", "Wang village "];
+    let mut said = 0;
+    for (labels, places, phrases) in
+        [(&zh[..], &places[..], phrases("phrases_zh")), (&en[..], &places_en[..], phrases("phrases_en"))]
+    {
+        for (label, place, phrase) in labels
+            .iter()
+            .flat_map(|l| places.iter().map(move |p| (l, p)))
+            .flat_map(|(l, p)| phrases.iter().map(move |f| (l, p, f)))
+        {
+            let title =
+                |text: &str| text.split(' ').map(|w| w[..1].to_uppercase() + &w[1..]).collect::<Vec<_>>().join(" ");
+            let phrase = if *label == "Name: " || *label == "Mr " { title(phrase) } else { phrase.clone() };
+            let before = format!("{label}{place}{phrase}两小时");
+            assert!(text(&before).contains(&phrase), "{before} → {}", text(&before));
+            said += 1;
+        }
+    }
+    assert!(said > 10_000, "{said}");
+}
+
+#[test]
+fn counts_and_doses_are_no_telephones() {
+    for whole in [
+        "WBC 13500000000/L",
+        "白细胞13800000000个/L",
+        "血小板 13500000000 ×10",
+        "布洛芬 400-600-1000 mg",
+        "尿量 400-800-1200 ml",
+    ] {
+        stays(whole);
+    }
+    masked("热线 400-800-1234", "热线 〔电话〕");
+    let mut labs = json!({"case": {"labs": [{"name": "WBC", "value": "13500000000/L"}]}});
+    assert_eq!(super::message(&mut labs), 0);
+}
+
+#[test]
+fn what_parts_the_groups_of_a_number_hides_nothing() {
+    let number = card("41032719900101123");
+    for mark in ["\n", ".", "·", "_", ","] {
+        masked(&format!("号 {}{mark}{}{mark}{} 。", &number[..6], &number[6..14], &number[14..]), "号 〔身份证〕 。");
+    }
+    for mark in ['\u{200b}', '\u{200c}', '\u{200d}', '\u{200f}', '\u{2060}', '\u{ad}'] {
+        masked(&format!("号 {}{mark}{} 。", &number[..9], &number[9..]), "号 〔身份证〕 。");
+        masked(&format!("头痛 138{mark}12345678 三天"), "头痛 〔电话〕 三天");
+    }
+    for phone in ["138.1234.5678", "138 12345678", "13812 345678", "+86(138)12345678"] {
+        let after = text(&format!("头痛 {phone} 三天")).into_owned();
+        assert!(!after.contains("5678"), "{after}");
+    }
+    stays("血压 130 20231105，体温38.5，白细胞 10.5，血糖 5.6.7");
+}
+
+#[test]
+fn the_key_of_a_person_makes_a_name_of_a_string() {
+    let mut message = json!({"patient": "王建国", "患者": "王建国", "patient_info": {"name": "王建国"}, "contact_person": {"name": "王建国"},
+        "person": "胸痛三天"});
+    assert_eq!(super::message(&mut message), 4, "{message}");
+    assert_eq!(message["person"], "胸痛三天");
 }

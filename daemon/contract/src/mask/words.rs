@@ -93,8 +93,21 @@ pub fn birth_dates(text: &str) -> Vec<Span> {
 }
 
 /// Objects of unknown fields that are about somebody: their `name` is a person's. Elsewhere `name` is a test's.
-pub const PERSON_KEYS: [&str; 9] =
-    ["patient", "contact", "guardian", "family", "person", "患者", "病人", "联系人", "监护人"];
+pub const PERSON_KEYS: [&str; 13] = [
+    "patient",
+    "patient_info",
+    "patientinfo",
+    "contact_person",
+    "contactperson",
+    "contact",
+    "guardian",
+    "family",
+    "person",
+    "患者",
+    "病人",
+    "联系人",
+    "监护人",
+];
 
 /// What an unknown field's key says of its content. No key of the contract is here.
 pub fn kind_of_key(key: &str, of_a_person: bool) -> Option<Kind> {

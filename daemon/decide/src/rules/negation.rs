@@ -38,10 +38,59 @@ static NO_CUE: LazyLock<Regex> = compiled!(concat!(
     r"|(?-u:\b)(?:no|without) (?:any )?(?:(?:obvious|apparent|clear|known) )?(?:cause|reason|trigger|warning|improvement|relief)",
 ));
 
-/// The clauses of a text, in order.
+/// The clauses of a text, in order; then those of the text with its broken words joined, where it has any.
+/// A join only adds to what is read: what the text says as it stands is never lost by it.
 pub fn clauses(text: &str) -> Vec<String> {
+    let text = plain(text);
+    let mut clauses = split(&text);
+    let joined = joined(&text);
+    if joined != text {
+        clauses.extend(split(&joined));
+    }
+    clauses
+}
+
+fn split(text: &str) -> Vec<String> {
     let text = BLANK_IN_CHINESE.replace_all(text, "$1，$2");
     CLAUSE_END.split(&text).map(str::trim).filter(|c| !c.is_empty()).map(String::from).collect()
+}
+
+/// Without characters that nobody sees, and with blanks, letters and digits of one kind.
+fn plain(text: &str) -> String {
+    let seen = text.chars().filter(|c| {
+        !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+    });
+    let one_kind = seen.map(|c| match c {
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' => ' ',
+        '０'..='９' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
+        other => other,
+    });
+    one_kind.collect()
+}
+
+/// Words that a line's end, a blank or a hyphen has broken: 胸⏎痛, 胸 痛, chest-pain. A line with a colon is a row of a
+/// form (胸痛：无) and ends where it ends; so does one that ends with a mark, and one before an empty line.
+fn joined(text: &str) -> String {
+    let chars: Vec<char> = text.replace("\r\n", "\n").chars().collect();
+    let han = |at: usize| chars.get(at).is_some_and(|c| matches!(c, '\u{3400}'..='\u{9fff}'));
+    let latin = |at: usize| chars.get(at).is_some_and(char::is_ascii_alphabetic);
+    // 汉字 with none beside it.
+    let alone = |at: usize| han(at) && !(at > 0 && han(at - 1)) && !han(at + 1);
+    let (mut whole, mut row) = (String::with_capacity(text.len()), false);
+    for (at, c) in chars.iter().enumerate() {
+        let in_row = row;
+        row = matches!(c, ':' | '：') || (row && *c != '\n');
+        let between = |is: &dyn Fn(usize) -> bool| at > 0 && is(at - 1) && is(at + 1);
+        match c {
+            '\n' if !in_row && between(&han) => {}
+            '\n' if !in_row && between(&latin) => whole.push(' '),
+            ' ' if between(&han) && (alone(at - 1) || alone(at + 1)) => {}
+            '-' if between(&latin) => whole.push(' '),
+            other => whole.push(*other),
+        }
+    }
+    whole
 }
 
 /// Whether the words at `span` are denied by their clause.

@@ -286,3 +286,28 @@ fn twice(rules: &str) -> &'static str {
 fn swapped(content: &str, from: &str, to: &str) -> &'static str {
     content.replace(from, to).leak()
 }
+
+#[test]
+fn a_broken_word_is_read_and_a_row_of_a_form_stays_one() {
+    let read = |text: &str| {
+        negation::clauses(text).iter().any(|c| c.contains("胸痛") || c.to_lowercase().contains("chest pain"))
+    };
+    for text in [
+        "chest\npain",
+        "chest\r\npain",
+        "chest\u{a0}pain",
+        "chest-pain",
+        "ｃｈｅｓｔ ｐａｉｎ",
+        "突发胸\n痛大汗",
+        "突发 胸 痛 大汗",
+        "突发胸\u{200b}痛大汗",
+        "突发胸\u{200c}痛",
+        "突发胸\u{ad}痛大汗",
+        "突发胸\u{fe00}痛大汗",
+    ] {
+        assert!(read(text), "{text:?}");
+    }
+    assert!(!check(&aged(56.0, "突发胸\n痛大汗")).red_flags.is_empty());
+    assert_eq!(negation::clauses("胸痛：无\n头晕：无"), ["胸痛：无", "头晕：无"]);
+    assert_eq!(negation::clauses("胸\n\n痛，\n大汗"), ["胸", "痛", "大汗"]);
+}

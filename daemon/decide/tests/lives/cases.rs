@@ -97,6 +97,7 @@ pub fn config(queue_max: usize) -> Config {
         deaths_max: 2,
         attempts_max: 4,
         tablet_max: queue_max,
+        per_minute_max: 60,
         admins: [tablet("admin")].into(),
         seal: Seal::new(&[7; 32]),
     }

@@ -101,7 +101,14 @@ pub fn of_a_plan(before: &State, event: &Event, records: &[Record], effects: &[E
                     assert_eq!(error.code == ErrorCode::Updating, before.held_until_ms.is_some() && !error.is_final);
                     let own = before.jobs.values().filter(|job| job.tablet == *tablet).count();
                     let full = before.jobs.len() == before.config.queue_max || own == before.config.tablet_max;
-                    assert!(error.code != ErrorCode::Busy || full, "busy with a free place");
+                    let spent_until_ms = before.spent_until_ms.get(tablet).copied().unwrap_or(0);
+                    let next_ms = 60_000 / u64::from(before.config.per_minute_max);
+                    let spent = spent_until_ms.saturating_sub(now.mono_ms) + next_ms > 120_000;
+                    assert!(error.code != ErrorCode::Busy || full || spent, "busy with a free place");
+                    if error.code == ErrorCode::Busy && !full {
+                        let then_ms = now.mono_ms + u64::from(error.retry_after_s.unwrap_or(0)) * 1000;
+                        assert!(spent_until_ms + next_ms <= then_ms + 120_000, "told to come again too early");
+                    }
                 }
             }
             Effect::Fill { id, class, deadline_ms, .. } => {
@@ -311,7 +318,7 @@ fn attempt(record: &Record) -> Option<RequestId> {
 fn rank(job: &Job, now: Now) -> (usize, usize, u64, u64) {
     let waited = now.mono_ms.saturating_sub(job.accepted_ms);
     match (presses(job), red(job)) {
-        (_, true) => (0, 0, job.deadline_ms(), job.arrival),
+        (_, true) => (0, job.turn, job.deadline_ms(), job.arrival),
         (false, _) if waited >= OLD_AFTER_MS => (1, 0, job.accepted_ms, job.arrival),
         (true, _) => (2, job.turn, job.deadline_ms(), job.arrival),
         (false, _) => (3, job.turn, job.deadline_ms(), job.arrival),

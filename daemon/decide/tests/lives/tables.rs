@@ -8,8 +8,8 @@ use contract::{
     request::{Request, parse_request},
 };
 use decide::{
-    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, Plan, Question, Record, Score, State,
-    Written, step,
+    Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, OWED_OF_TABLET_MAX, Plan, Question,
+    Record, Score, State, Written, step,
 };
 use serde_json::{Value, json};
 
@@ -47,8 +47,12 @@ impl Clinic {
     }
 
     pub(crate) fn consults_in(&mut self, bytes: Vec<u8>) -> Plan {
+        self.consults_as("clinic-1", bytes)
+    }
+
+    fn consults_as(&mut self, name: &str, bytes: Vec<u8>) -> Plan {
         let Ok(Request::Consult(consult)) = parse_request(&bytes) else { panic!("a good request") };
-        let (tablet, consult) = (cases::tablet("clinic-1"), Box::new(consult));
+        let (tablet, consult) = (cases::tablet(name), Box::new(consult));
         self.step(Event::Consult { tablet, consult, bytes, digest: [0; 32], known: None })
     }
 
@@ -269,6 +273,56 @@ fn a_suspect_waits_until_the_worker_has_let_go_of_what_was_cancelled() {
     let _death = clinic.step(Event::WorkerDied);
     assert_eq!(clinic.state.jobs[&cases::id(4)].deaths, 1);
     assert_eq!(all_served(&clinic.ready()), [cases::id(4)]);
+}
+
+#[test]
+fn a_flood_of_danger_delays_anothers_by_one() {
+    let mut clinic = Clinic::new(20);
+    let red = |n, deadline_s| cases::request(cases::id(n), RED, "zh", "internal", "routine", deadline_s);
+    let _routine: Vec<Plan> = (11..14)
+        .map(|n| cases::request(cases::id(n), GREEN, "zh", "internal", "routine", 600))
+        .map(|bytes| clinic.consults_as("clinic-2", bytes))
+        .collect();
+    let _flood: Vec<Plan> = (1..9).map(|n| clinic.consults_in(red(n, 60))).collect();
+    let _other = clinic.consults_as("clinic-2", red(9, 600));
+    let begun = all_served(&clinic.ready());
+    assert_eq!(begun[..2], [cases::id(1), cases::id(9)]);
+}
+
+#[test]
+fn what_a_tablet_does_not_confirm_is_sent_a_few_at_a_time_and_delays_nobody() {
+    let mut clinic = Clinic::new(9);
+    for n in 0..5000 {
+        let end = Record::Ended { id: cases::id(n), tablet: cases::tablet("clinic-1"), message: vec![], link: None };
+        clinic.state.apply(&end, clinic.now);
+    }
+    assert_eq!(clinic.state.owed.len(), OWED_OF_TABLET_MAX);
+    assert!((4900..5000).all(|n| clinic.state.owed.contains_key(&cases::id(n))), "the newest");
+    let _ready = clinic.ready();
+    let mut sent = clinic.step(Event::Connected).effects;
+    assert!(sent.len() <= 65, "{} at once", sent.len());
+    let red = cases::request(cases::id(6000), RED, "zh", "internal", "routine", DEADLINE_S);
+    let plan = clinic.consults_as("clinic-2", red);
+    assert_eq!((served(&plan), plan.effects.len()), (Some(cases::id(6000)), 3), "accepted, alert, to the engine");
+    sent.extend(clinic.step(Event::Tick).effects);
+    let sent = sent.iter().filter(|effect| matches!(effect, Effect::PublishAnswer { .. })).count();
+    assert_eq!(sent, OWED_OF_TABLET_MAX, "each of them once");
+}
+
+#[test]
+fn a_tablet_whose_cases_are_answered_at_once_is_bounded_by_time() {
+    let mut clinic = Clinic::new(9);
+    let at_once = |n| cases::request(cases::id(n), GREEN, "zh", "surgery", "routine", DEADLINE_S);
+    let count = |clinic: &mut Clinic, name: &str, from: usize| {
+        (from..from + 500).take_while(|n| first!(clinic.consults_as(name, at_once(*n)), Accepted).is_some()).count()
+    };
+    assert_eq!(count(&mut clinic, "clinic-1", 0), 120, "two minutes' at once");
+    assert_eq!(count(&mut clinic, "clinic-2", 1000), 120, "the other's are its own");
+    let refused = busy(&clinic.consults_as("clinic-1", at_once(2000)));
+    assert_eq!((refused.code, refused.retry_after_s), (ErrorCode::Busy, Some(1)));
+    assert_eq!(count(clinic.after(1), "clinic-1", 2001), 1, "as it was told");
+    assert_eq!(count(clinic.after(59), "clinic-1", 3001), 59);
+    assert_eq!(count(clinic.after(3600), "clinic-1", 4001), 120, "and no more after an hour");
 }
 
 #[test]

@@ -75,7 +75,9 @@ impl World {
         let mut dice = Dice::new(seed);
         let scripted = dice.one_in(4);
         let (queue_max, jobs_max) = (1 + dice.below(12), 1 + dice.below(4));
-        let config = Config { scripted, jobs_max, tablet_max: 1 + dice.below(8), ..cases::config(queue_max) };
+        let per_minute_max = dice.pick(&[1, 2, 60]);
+        let config =
+            Config { scripted, jobs_max, tablet_max: 1 + dice.below(8), per_minute_max, ..cases::config(queue_max) };
         let consults = (0..20).map(|n| (cases::id(n), consult(&mut dice, n))).collect();
         let poison = (0..20).filter(|_| dice.one_in(6)).map(cases::id).collect();
         let fair = dice.one_in(2);

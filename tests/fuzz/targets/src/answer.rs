@@ -115,6 +115,7 @@ fn config() -> Config {
         deaths_max: 2,
         attempts_max: 4,
         tablet_max: 4,
+        per_minute_max: 60,
         admins: [].into(),
         seal: seal::Seal::new(&SECRET),
     }

@@ -1,6 +1,7 @@
 //! The targets on a stable Rust: every file of the corpus as it is, then as many changed ones as there is time for.
 //!
-//! `FUZZ_ROUNDS=50` multiplies the rounds, `FUZZ_SEED=…` chooses other dice. What fails is printed with its seed and
+//! `FUZZ_ROUNDS=50` multiplies the rounds, `FUZZ_SECONDS=60` goes on for so long with each target (CI does), `FUZZ_SEED=…`
+//! chooses other dice. What fails is printed with its seed and
 //! written to a file, which belongs into the corpus once its fault is mended.
 
 use fuzz_targets::{Dice, mutate, target};
@@ -8,6 +9,7 @@ use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 macro_rules! seeded {
@@ -58,12 +60,16 @@ fn holds(name: &str) {
     let seed: u64 = number("FUZZ_SEED").unwrap_or(20_261_124);
     let usual = u64::from(target.rounds) / if cfg!(debug_assertions) { 10 } else { 1 };
     let rounds = usual * number("FUZZ_ROUNDS").unwrap_or(1);
-    for round in 0..rounds {
+    let (began, seconds) = (Instant::now(), number("FUZZ_SECONDS").unwrap_or(0));
+    let goes_on = |round: &u64| *round < rounds || began.elapsed().as_secs() < seconds;
+    let mut done = 0;
+    for round in (0_u64..).take_while(goes_on) {
         let mut dice = Dice::new(seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let input = &inputs[dice.below(inputs.len())];
         attempt(name, &mutate(input, &inputs, &mut dice), &format!("FUZZ_SEED={seed}, round {round}"));
+        done = round + 1;
     }
-    println!("{name}: {} files, {rounds} rounds, FUZZ_SEED={seed}", files.len());
+    println!("{name}: {} files, {done} rounds, FUZZ_SEED={seed}", files.len());
 }
 
 #[expect(clippy::disallowed_methods, reason = "a file for the developer who looks")]
@@ -76,7 +82,8 @@ fn attempt(name: &str, bytes: &[u8], from: &str) {
 }
 
 fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+    let text = std::env::var(variable).ok().filter(|text| !text.is_empty());
+    text.map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 fn folder() -> PathBuf {
