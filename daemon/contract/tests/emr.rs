@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::Path};
 
 const SEEDS: u64 = 400;
+/// Where each answer says the same as the next.
+const FEW: usize = 40;
 
 #[test]
 fn what_is_on_disk_is_what_the_mapper_says() {
@@ -185,7 +187,7 @@ fn no_text_of_an_answer_is_markup_in_a_card() {
 
 #[test]
 fn the_same_answer_gives_the_same_bytes_and_another_id_other_names() {
-    for (name, answer) in answers() {
+    for (name, answer) in answers().take(FEW) {
         let again: Answer = serde_json::from_str(&serde_json::to_string(&answer).expect("JSON")).expect("an answer");
         assert_eq!(fhir::bundle(&answer).to_string(), fhir::bundle(&again).to_string(), "{name}");
         assert_eq!(cds::cards(&answer).to_string(), cds::cards(&again).to_string(), "{name}");
@@ -202,7 +204,7 @@ fn the_same_answer_gives_the_same_bytes_and_another_id_other_names() {
 #[test]
 fn the_readme_names_everything_that_is_ours() {
     let readme = fs::read_to_string(here().join("README.md")).expect("a README");
-    for (name, answer) in answers() {
+    for (name, answer) in answers().take(FEW) {
         for mapped in [fhir::bundle(&answer), cds::cards(&answer)] {
             for ours in strings(&mapped).iter().filter_map(|it| it.strip_prefix("urn:consultd:emr:1:")) {
                 let ours = ours.split(':').next().expect("a piece");

@@ -50,12 +50,14 @@ pub const NOT_IN_CARDS: LeftOut = &[
 pub fn missing(answer: &Answer, mapped: &Value, left_out: &[(&str, &str)]) -> Vec<(String, String)> {
     let answer: Value = serde_json::from_str(&serde_json::to_string(answer).expect("JSON")).expect("JSON");
     let strings = strings(mapped);
-    let all = strings.iter().map(|text| alike(text)).collect::<Vec<_>>().join("\n");
-    // A word of the contract must be there as such, or as a piece of a card's line; a text may have something around it.
+    let shown: Vec<String> = strings.iter().map(|text| alike(text)).collect();
+    let all = shown.join("\n");
     let pieces = strings.iter().flat_map(|text| text.split(['\n', ';']));
-    let whole: BTreeSet<&str> = pieces.map(|piece| piece.trim_start_matches("- ").trim()).collect();
+    let pieces = pieces.map(|piece| piece.trim_start_matches("- ").trim());
+    let alone: BTreeSet<&str> = shown.iter().map(String::as_str).chain(pieces).collect();
+    // A word of the contract must be there as such, or as a piece of a card's line; a text may have something around it.
     let word = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    let found = |text: &str| if word(text) { whole.contains(text) } else { all.contains(text) };
+    let found = |text: &str| alone.contains(text) || (!word(text) && all.contains(text));
     let mut leaves = vec![];
     walk(String::new(), &answer, &mut leaves);
     leaves
