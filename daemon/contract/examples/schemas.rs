@@ -1,5 +1,6 @@
-//! Writes the schema of every message to `daemon/contract/schema/`, and the AsyncAPI document beside them. Run it after a
-//! change of the types, or with a new golden file: `cargo run -p contract --example schemas`.
+//! Writes the schema of every message to `daemon/contract/schema/`, the AsyncAPI document beside them, and to
+//! `daemon/contract/emr/` what other systems get of the golden answers. Run it after a change of the types or of the
+//! mapper, or with a new golden file: `cargo run -p contract --example schemas`.
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
@@ -13,7 +14,16 @@ fn main() -> io::Result<()> {
     }
     let goldens = goldens(&contract.join("golden"))?;
     let document = contract::asyncapi::document(goldens.iter().map(String::as_str));
-    fs::write(contract.join("asyncapi.json"), format!("{document:#}\n"))
+    fs::write(contract.join("asyncapi.json"), format!("{document:#}\n"))?;
+    for name in ["answer", "answer.rules-only", "answer.sealed"] {
+        let answer = contract::emr::read(&fs::read(contract.join(format!("golden/{name}.json")))?)
+            .map_err(|refusal| io::Error::other(format!("{name}: {}", refusal.detail)))?;
+        let mapped = [("fhir", contract::emr::fhir::bundle(&answer)), ("cds", contract::emr::cds::cards(&answer))];
+        for (to, mapped) in mapped {
+            fs::write(contract.join("emr").join(format!("{name}.{to}.json")), format!("{mapped:#}\n"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The names of the golden files, sorted, without their ending.

@@ -20,6 +20,7 @@ pub mod answer;
 pub mod asyncapi;
 pub mod bounded;
 pub mod case;
+pub mod emr;
 pub mod ids;
 pub mod info;
 pub mod limits;

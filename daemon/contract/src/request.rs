@@ -133,10 +133,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, id: None, pointer: None, detail: detail.into() }
     }
-    fn at(self, pointer: impl Into<String>) -> Self {
+    pub(crate) fn at(self, pointer: impl Into<String>) -> Self {
         Self { pointer: Some(pointer.into()), ..self }
     }
 }
@@ -223,14 +223,14 @@ fn check(consult: &Consult) -> Result<(), Refusal> {
 }
 
 /// A message of the right length, in JSON, of our version: everything but its own fields is checked.
-struct Envelope {
-    kind: String,
+pub(crate) struct Envelope {
+    pub(crate) kind: String,
     id: Option<RequestId>,
     value: Value,
 }
 
 impl Envelope {
-    fn open(bytes: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn open(bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             let detail = format!("message is {} bytes; at most {MESSAGE_BYTES_MAX}", bytes.len());
             return Err(Refusal::new(ErrorCode::TooLarge, detail));
@@ -259,7 +259,7 @@ impl Envelope {
         Ok(Self { kind, id, value })
     }
 
-    fn read<T: DeserializeOwned>(self) -> Result<T, Refusal> {
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, Refusal> {
         let id = self.id;
         serde_path_to_error::deserialize(self.value).map_err(|fault| {
             let pointer = pointer(fault.path());
