@@ -47,6 +47,26 @@ fn ask_says_plainly_that_no_box_is_there() {
 }
 
 #[test]
+fn map_prints_what_other_systems_read_and_names_what_is_no_answer() {
+    let contract = root().join("daemon/contract");
+    let golden = |name: &str| contract.join("golden").join(name).to_string_lossy().into_owned();
+    for to in ["fhir", "cds"] {
+        let expected = std::fs::read(contract.join(format!("emr/answer.{to}.json"))).expect("a file");
+        let output = consultd(&["map", "--to", to, &golden("answer.json")]);
+        assert!(output.status.success() && output.stdout == expected, "{to}: {output:?}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let several = folder.path().join("several.jsonl");
+    let read = |name: &str| std::fs::read_to_string(golden(name)).expect("text");
+    write(&several, &(read("answer.json") + &read("alert.json") + &read("answer.rules-only.json")));
+    let output = consultd(&["map", "--to", "cds", &several.to_string_lossy()]);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((output.status.code(), out.lines().count()), (Some(3), 2), "{err}");
+    assert!(err.contains("message 2: /type: a message, but no answer"), "{err}");
+    assert_eq!(consultd(&["map", "--to", "fhir", "/nowhere.json"]).status.code(), Some(74));
+}
+
+#[test]
 fn a_bad_adapter_takes_its_department_away_and_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["manifest.json", "adapter.gguf"] {

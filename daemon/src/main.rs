@@ -5,6 +5,7 @@ mod broker;
 mod export;
 mod info;
 mod key;
+mod map;
 mod no_core;
 mod plan;
 mod replace;
@@ -55,6 +56,7 @@ enum Command {
     Plan(plan::Plan),
     Verify(verify::Verify),
     Export(export::Export),
+    Map(map::Map),
     /// Prints the processors that llama.cpp finds here: their names for the settings, and their memory.
     Devices,
     /// The engine's own process; the daemon starts it.
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Plan(plan) => plan.main(),
         Command::Verify(verify) => verify.main(),
         Command::Export(export) => export.main(),
+        Command::Map(map) => map.main(),
         Command::Devices => plan::devices(),
         Command::Worker => worker::main(),
     };
@@ -83,7 +86,7 @@ pub enum Exit {
     Done = 0,
     /// `verify`: a link of the chain is broken or missing.
     Broken = 1,
-    /// `ask`: no answer came, or an error did.
+    /// `ask`: no answer came, or an error did. `map`: what was read is none.
     NoAnswer = 3,
     /// Somebody must change the settings; a restart does not help.
     Settings = 78,
