@@ -7,7 +7,10 @@ use common::*;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use serde_json::{Value, json};
 use std::{
+    fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
+    path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -414,6 +417,22 @@ fn a_box_that_is_started_on_a_full_disk_answers_what_it_had_accepted() {
     assert_eq!(tablet.expect("alert", &new)["triage"], "red", "said in any case");
     let refusal = tablet.expect("error", &new);
     assert_eq!((&refusal["code"], &refusal["final"]), (&json!("storage_full"), &json!(false)));
+}
+
+#[test]
+fn a_hangup_ends_nothing_and_what_is_kept_is_nobody_elses_to_read() {
+    let clinic = Clinic::scripted("{}", "");
+    let tablet = clinic.ready();
+    let pid = rustix::process::Pid::from_raw(clinic.daemon_pid() as i32).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it is sent");
+    let request = consult("咳嗽三天");
+    tablet.ask(&request);
+    tablet.expect("answer", &request);
+    let state = clinic.folder.path().join("state");
+    let open = fs::read_dir(&state).expect("the folder").flatten().map(|entry| entry.path()).chain([state.clone()]);
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode();
+    let open: Vec<_> = open.filter(|path| mode(path) & 0o077 != 0).collect();
+    assert!(open.is_empty(), "{open:?}");
 }
 
 #[test]

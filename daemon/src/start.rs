@@ -11,6 +11,7 @@ use crate::{
 };
 use decide::{Config, rules::RuleSet, seal::Seal};
 use engine::protocol::{LlamaOrder, OpenOrder};
+use rustix::fs::Mode;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -33,6 +34,8 @@ const LOOKS_A_MACHINE: u64 = 15;
 const COPY: Duration = Duration::from_secs(3600);
 
 pub fn main(config: &Path, devices: Vec<String>) -> Exit {
+    // Cases lie in what is made from here on; systemd says the same, and not everybody starts by systemd.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let _trace = trace::start();
     let mut settings = match settings::load(config) {
         Ok(settings) => settings,
@@ -205,6 +208,8 @@ async fn copy(state_dir: PathBuf) {
 }
 
 async fn wait_for_stop(inbox: Sender<Input>) {
+    // A terminal that closes must not take the box with it: caught, SIGHUP ends nothing.
+    let _hangup = signal(SignalKind::hangup());
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         tracing::warn!("cannot listen for signals; SIGTERM will end the daemon without a farewell");

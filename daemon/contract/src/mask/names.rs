@@ -123,6 +123,10 @@ fn labelled(text: &str) -> Vec<Span> {
     spans.collect()
 }
 
+/// One more than the longest name: what fills more is none. Each character is looked at anew from each 姓名, so the bound
+/// is also what keeps 名字名字名字… from costing seconds.
+const FIELD: usize = 5;
+
 /// Behind 姓名: whatever fills the field, if a mark says that it is one; else a surname and what goes with it.
 fn announced(rest: &str, marked: bool) -> Option<usize> {
     if let Some(dotted) = dotted(rest) {
@@ -134,7 +138,7 @@ fn announced(rest: &str, marked: bool) -> Option<usize> {
     {
         return None;
     }
-    let field: Vec<(usize, char)> = rest.char_indices().take_while(|(_, c)| han(*c)).take(16).collect();
+    let field: Vec<(usize, char)> = rest.char_indices().take_while(|(_, c)| han(*c)).take(FIELD).collect();
     let end = |chars: usize| field.get(chars - 1).map(|(at, c)| at + c.len_utf8());
     let stop = (1..field.len()).find(|i| ends(&rest[field[*i].0..])).unwrap_or(field.len());
     // A field may hold a complaint instead; what is left of one in here, the words of medicine keep.
