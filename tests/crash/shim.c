@@ -18,7 +18,8 @@
  * The power can be made to go at a given sync: before it, in the middle of it, or when all is done but the caller has
  * not heard of it. Then this process is killed by its own hand; tests/crash/platter.rs does the rest.
  *
- * The test writes the control block (tests/crash/shim.rs has the same picture) and reads the counters.
+ * The test writes the control block (tests/crash/shim.rs has the same picture) and reads the counters. Without one, and
+ * with SLOW_SYNC_US, all that happens is that each sync takes so much longer (make bench-intake).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -71,9 +72,11 @@ enum { PLACES = sizeof places / sizeof *places };
 static struct control *control;
 static const char *state;   /* the folder as consultd names it */
 static const char *platter; /* the folder of what is really on the disk */
+static useconds_t slow_us;
 
 __attribute__((constructor)) static void begin(void) {
-    const char *file = getenv("CRASH_CONTROL");
+    const char *file = getenv("CRASH_CONTROL"), *slow = getenv("SLOW_SYNC_US");
+    if (slow) slow_us = atoi(slow);
     state = getenv("CRASH_STATE");
     platter = getenv("CRASH_PLATTER");
     if (!file || !state || !platter) return;
@@ -236,6 +239,7 @@ static int sync_named(int fd, const char *name) {
 
 static int sync_with(long call, int fd) {
     char path[PATH];
+    if (slow_us) usleep(slow_us);
     const char *name = name_of(fd, path);
     if (!name) return syscall(call, fd);
     if (control->sync_ms > 0) usleep(control->sync_ms * 1000);
