@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::reserve::Reserve;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     fs::File,
     io::Write,
@@ -128,6 +128,10 @@ fn tables(connection: &Connection) -> rusqlite::Result<u32> {
 fn open(path: &Path) -> Result<Connection, StoreError> {
     let open = |source| StoreError::Open { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(open)?;
+    // By itself SQLite carries the log over into the database when it is closed, and removes it. After a sync that failed
+    // the log has holes on the disk that nobody sees; a power cut that brings its name back then lays what is before
+    // the first hole over a newer database. The log stays, and is renewed at the next start.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(open)?;
     connection.busy_timeout(std::time::Duration::ZERO).map_err(open)?;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(open);
     let of_ours = match (pragma("application_id")?, pragma("user_version")?) {
@@ -159,14 +163,15 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
 /// What an earlier daemon wrote and could not sync, or had no time to, looks as if it were on the disk: it is read from
 /// the page cache. After a sync that failed Linux even calls those pages clean and never writes them; the log would have
 /// a hole, and a power cut would take everything behind it. So the log is written once more and synced before anything
-/// is promised on it. In place, because not a byte changes and a full disk must not hinder it; nobody else writes it, because
+/// is promised on it, and so is its name. In place, because not a byte changes and a full disk must not hinder it; nobody else writes it, because
 /// the store is locked.
 fn renew(log: &Path) -> Result<(), StoreError> {
     let again = || -> std::io::Result<()> {
         let bytes = std::fs::read(log)?;
         let mut file = std::fs::File::options().write(true).open(log)?;
         file.write_all(&bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        File::open(log.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     match again() {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {

@@ -49,6 +49,21 @@ fn what_was_committed_comes_back() {
     assert_eq!(store.known(first).expect("reads").map(|k| k.digest), Some([7; 32]));
 }
 
+/// A power cut may bring a removed log back, as it was at its last good sync: it must not lie over a newer database.
+#[test]
+fn closing_leaves_database_and_log_as_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = [FILE, "consultd.sqlite-wal"].map(|name| folder.path().join(name));
+    let bytes = || files.clone().map(|file| std::fs::read(file).expect("it is there"));
+    let mut store = Store::open(folder.path()).expect("opens");
+    store.commit(&[accepted(1)]).expect("commits");
+    let before = bytes();
+    drop(store);
+    assert!(bytes() == before && !before[1].is_empty());
+    let store = Store::open(folder.path()).expect("opens again");
+    assert!(store.known(RequestId(uuid::Uuid::from_u128(1))).expect("reads").is_some());
+}
+
 #[test]
 fn a_store_of_any_earlier_version_goes_the_rest_of_the_way_and_loses_nothing() {
     for version in 1..MIGRATIONS.len() {
