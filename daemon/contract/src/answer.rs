@@ -5,6 +5,7 @@ use crate::{
     bounded::{Hex, List, Text, finite},
     ids::{Department, Lang, RequestId},
     limits::*,
+    manifest::Covers,
     words::*,
 };
 use schemars::JsonSchema;
@@ -30,6 +31,9 @@ pub struct Answer {
     pub suggested_checks: Lines<Check>,
     pub medication_cautions: Lines<Caution>,
     pub missing_information: Lines<Question>,
+    /// Diseases that the law wants reported, suspected because a rule named them. Whether to report is the physician's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifiable: Vec<Notifiable>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abstained: Option<Abstained>,
     pub uncertainty: Uncertainty,
@@ -117,7 +121,8 @@ pub struct Disease {
 pub enum Origin {
     Rule,
     Model,
-    /// The department's own standing exclusion: it holds when neither rule nor model names one.
+    /// The department's own standing exclusion: it holds in every case, and comes last. (The first boxes named it only
+    /// where neither rule nor model named one.)
     Standing,
 }
 
@@ -156,8 +161,20 @@ pub struct Check {
     pub what: Line,
     pub why: Line,
     pub origin: Origin,
+    /// Where it can be made, by the clinic's own `resources`, or where those are unknown by what a village clinic
+    /// usually has. Absent: not known.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    Here,
+    Refer,
+}
+
+/// Never a dose, never a prescription: what to do about it is the physician's to decide.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Caution {
     pub drug: Line,
@@ -165,6 +182,49 @@ pub struct Caution {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Line>,
     pub origin: Origin,
+    /// The rule's id where `origin` is `rule`, and with it the next three.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urgency: Option<CautionUrgency>,
+    /// What in this case makes the drug a risk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Line>,
+    /// Of the risk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icd10: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CautionUrgency {
+    /// To be weighed.
+    Weigh,
+    /// Not to be given before a physician has confirmed it.
+    BlockAndConfirm,
+}
+
+/// Suspected, by rule; never a diagnosis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Notifiable {
+    pub disease: Bilingual,
+    pub class: NotifiableClass,
+    /// The rule that named it.
+    pub rule: String,
+}
+
+/// Classes of the Law of the People's Republic of China on the Prevention and Treatment of Infectious Diseases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifiableClass {
+    /// 甲类
+    A,
+    /// 乙类
+    B,
+    /// 丙类
+    C,
+    /// Not in the law's list; the health authority wants it reported as class B is.
+    AsB,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -230,20 +290,123 @@ pub struct Provenance {
     /// the one that answered. The doctor may ask again under that one; the box does not by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub department_hint: Option<Department>,
+    /// Why this department answered. (The first boxes do not say it.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department_choice: Option<DepartmentChoice>,
+    /// The triage is higher than the red flags made it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub triage_raised: Option<TriageRaised>,
+    /// In what this case lies outside of what the adapter was trained on; nothing where no model took part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outside_training: Vec<Outside>,
     /// Model lines that were left out because they held a dose, a prescription or no meaning.
     pub lines_dropped: u32,
+    /// The same by kind; the numbers add up to `lines_dropped`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<Dropped, u32>,
     pub timings: Timings,
     /// The box's clock when the answer was written, in seconds since 1970; it may be wrong, nothing depends on it.
     pub at_unix_s: u64,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DepartmentChoice {
+    pub by: ChosenBy,
+    /// What the model, asked by probability, gives this department among those of the box; absent where it was not asked
+    /// or did not say.
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChosenBy {
+    /// The tablet named it.
+    Stated,
+    /// A red flag of its specialty fired.
+    Rule,
+    /// Pregnancy, age, or words of the complaint.
+    Facts,
+    /// Nothing in the case named one, and the model clearly prefers the one that answered.
+    Model,
+    /// Nothing in the case named one, and the model was not asked, did not know, or prefers another (`department_hint`).
+    Default,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TriageRaised {
+    /// What the red flags said.
+    pub from: Triage,
+    pub by: RaisedBy,
+    /// The model's, that the case should be seen soon.
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RaisedBy {
+    /// A drug that is planned or taken must not be given before a physician has confirmed it.
+    DrugRule,
+    /// From green to yellow at most.
+    Model,
+}
+
+/// One thing in which the training data had too few cases like this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Outside {
+    pub what: OutsideWhat,
+    /// Samples that were like it; absent where the adapter's manifest does not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutsideWhat {
+    Department,
+    Language,
+    AgeGroup,
+    Pregnancy,
+}
+
+/// Why a line of the model's was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dropped {
+    /// An amount or a frequency.
+    Dose,
+    Prescription,
+    /// That no test, visit or referral is needed.
+    NoTests,
+    Certainty,
+    /// Comfort that ends the search.
+    Reassurance,
+    /// What identifies somebody: a case holds nothing of the kind, so it is another's.
+    OtherPatient,
+    Link,
+    /// Marks, roles and code that are no line of the form.
+    OutsideForm,
+    OwnDisclaimer,
+    /// The prompt's own words.
+    Instructions,
+    /// A line without a name says nothing.
+    NoName,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterRef {
     pub id: String,
     pub version: String,
     pub sha256: String,
     /// Number of training samples per department.
     pub trained_on: BTreeMap<String, u32>,
+    /// The same samples, counted otherwise; absent where the manifest does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Covers>,
+    /// See `manifest.rs`.
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
+    pub urgency_clear_at: Option<f32>,
     pub review: ReviewState,
 }
 

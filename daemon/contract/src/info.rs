@@ -1,12 +1,13 @@
 //! `consult/1/box/info`: retained. What the box is: what it takes, whom it serves, with which engine, on which machine.
 //!
 //! It changes seldom; how the box is at this moment stands in `box/status`. What is not known is absent. Every text and
-//! list has its bound in its type, so that the whole is at most 40 KiB and mostly about 1 KiB.
+//! list has its bound in its type, so that the whole is at most 48 KiB and mostly about 1 KiB.
 
 use crate::{
     bounded::{Hex, List, Text},
     ids::{Department, Lang},
     limits::{DEPARTMENTS_MAX, DEVICES_MAX, NAME_CHARS_MAX},
+    manifest::Covers,
     words::{InfoType, V1},
 };
 use schemars::JsonSchema;
@@ -55,6 +56,11 @@ pub struct BoxLimits {
 pub struct ServedDepartment {
     pub department: Department,
     pub adapter: AdapterVersion,
+    /// Training samples of this department. (The first boxes say it in the answer only, as the next.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Covers>,
 }
 
 /// As its manifest names it; the answer's `provenance` has its hash and what it was trained on.
@@ -124,7 +130,10 @@ pub struct MachineInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{DEPARTMENT_BYTES_MAX, MESSAGE_BYTES_MAX};
+    use crate::{
+        limits::{DEPARTMENT_BYTES_MAX, MESSAGE_BYTES_MAX},
+        manifest::{ByAge, ByLang},
+    };
 
     #[test]
     fn the_fullest_info_is_far_below_the_limit_of_a_message() {
@@ -132,6 +141,10 @@ mod tests {
         let text = || Text::<NAME_CHARS_MAX>::cut(&"𠮷".repeat(NAME_CHARS_MAX));
         let adapter = AdapterVersion { id: text(), version: text() };
         let department = Department::new(&"d".repeat(DEPARTMENT_BYTES_MAX)).expect("a code");
+        let (zh, en, pregnant) = (u32::MAX, u32::MAX, u32::MAX);
+        let age = ByAge { infants: u32::MAX, children: u32::MAX, adults: u32::MAX, elderly: u32::MAX };
+        let covers = Some(Covers { lang: ByLang { zh, en }, age, pregnant });
+        let served = ServedDepartment { department, adapter, samples: Some(u32::MAX), covers };
         let device = DeviceInfo { name: text(), description: text(), memory_bytes: Some(u64::MAX) };
         let info = BoxInfo {
             v: V1,
@@ -146,7 +159,7 @@ mod tests {
                 queue_max: u32::MAX,
                 tablet_max: Some(u32::MAX),
             },
-            departments: List::take_from(vec![ServedDepartment { department, adapter }; DEPARTMENTS_MAX + 1]),
+            departments: List::take_from(vec![served; DEPARTMENTS_MAX + 1]),
             engine: Some(EngineInfo {
                 kind: EngineKind::Scripted,
                 model_sha256: Some("f".repeat(64)),
@@ -160,7 +173,7 @@ mod tests {
             key: Some(Hex([255; 32])),
         };
         let bytes = serde_json::to_vec(&info).expect("serialises").len();
-        assert!((30 * 1024..40 * 1024).contains(&bytes), "{bytes} bytes");
+        assert!((36 * 1024..48 * 1024).contains(&bytes), "{bytes} bytes");
         assert!(bytes * 4 < MESSAGE_BYTES_MAX);
     }
 }

@@ -1,6 +1,11 @@
 //! `manifest.json` beside an adapter: what it is, what it was made for, and from what.
 
-use crate::{answer::ReviewState, bounded::finite, ids::Department};
+use crate::{
+    answer::ReviewState,
+    bounded::finite,
+    case::{Age, Case, PregnancyStatus},
+    ids::{Department, Lang},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,9 +30,84 @@ pub struct AdapterManifest {
     /// The form and prompt that it was trained with; the box refuses another one.
     pub form_sha256: String,
     pub trained_on: BTreeMap<String, u32>,
+    /// The same samples, counted by what a case must have in common with some of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Covers>,
+    /// From this probability on, its word that a case should be seen soon counts, and a green triage becomes yellow. It
+    /// has to be measured on cases that the adapter has not seen; without it the adapter is not asked.
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.5, max = 1.0))]
+    pub urgency_clear_at: Option<f32>,
     pub review: ReviewState,
     pub license: String,
     pub note: String,
+}
+
+/// Numbers of training samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Covers {
+    pub lang: ByLang,
+    pub age: ByAge,
+    pub pregnant: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ByLang {
+    pub zh: u32,
+    pub en: u32,
+}
+
+/// Samples of unknown age are in none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ByAge {
+    /// Under one year.
+    pub infants: u32,
+    /// From one, under 14.
+    pub children: u32,
+    /// From 14, under 65.
+    pub adults: u32,
+    pub elderly: u32,
+}
+
+impl Covers {
+    pub fn of<'a>(samples: impl IntoIterator<Item = (Lang, &'a Case)>) -> Self {
+        let mut covers = Self::default();
+        for (lang, case) in samples {
+            *covers.lang.mut_of(lang) += 1;
+            if let Some(age) = case.age {
+                *covers.age.mut_of(age) += 1;
+            }
+            covers.pregnant += u32::from(case.pregnancy.is_some_and(|p| p.status == PregnancyStatus::Pregnant));
+        }
+        covers
+    }
+}
+
+impl ByLang {
+    pub fn of(mut self, lang: Lang) -> u32 {
+        *self.mut_of(lang)
+    }
+    fn mut_of(&mut self, lang: Lang) -> &mut u32 {
+        match lang {
+            Lang::Zh => &mut self.zh,
+            Lang::En => &mut self.en,
+        }
+    }
+}
+
+impl ByAge {
+    /// How many were of this one's group.
+    pub fn of(mut self, age: Age) -> u32 {
+        *self.mut_of(age)
+    }
+    fn mut_of(&mut self, age: Age) -> &mut u32 {
+        match age.years() {
+            years if years < 1.0 => &mut self.infants,
+            years if years < 14.0 => &mut self.children,
+            years if years < 65.0 => &mut self.adults,
+            _ => &mut self.elderly,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use crate::{
     admin::Report,
-    answer::{Answer, Line, RedFlag},
+    answer::{Answer, Caution, Line, RedFlag},
     ids::RequestId,
     review::Reviewed,
     words::*,
@@ -24,7 +24,8 @@ pub struct Accepted {
     pub eta_s: Option<u32>,
 }
 
-/// A red flag fired. Sent at once, before the model has said anything.
+/// A red flag fired, or a drug of the plan must not be given before a physician has confirmed it. Sent at once, before
+/// the model has said anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
     pub v: V1,
@@ -32,7 +33,11 @@ pub struct Alert {
     pub kind: AlertType,
     pub id: RequestId,
     pub triage: Triage,
+    /// Empty where a planned drug alone is the reason.
     pub red_flags: Vec<RedFlag>,
+    /// Of planned drugs, by rule; those that do not suffice for an alert come with the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub medication_cautions: Vec<Caution>,
 }
 
 /// A section of the form as far as it is written, already filtered as in the answer. It comes with each line, and each

@@ -85,7 +85,8 @@ impl Bilingual {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Triage {
-    /// No red-flag rule fired. It does not say that all is well, nor that the model saw the case.
+    /// No red-flag rule fired, and nothing else raised it (`provenance.triage_raised`). It does not say that all is well,
+    /// nor that the model saw the case.
     Green,
     Yellow,
     Red,

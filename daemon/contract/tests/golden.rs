@@ -112,7 +112,7 @@ fn what_a_newer_tablet_adds_is_taken_and_its_new_words_read_as_unknown() {
 
 #[test]
 fn a_field_more_is_taken_in_every_message() {
-    for (name, mut example) in goldens().into_iter().filter(|(name, _)| name != "adapter-manifest") {
+    for (name, mut example) in goldens().into_iter().filter(|(name, _)| message(name) != "adapter-manifest") {
         example["of_a_later_version"] = json!({"more": [1, 2]});
         accepted_by_schema(message(&name), &example).unwrap_or_else(|fault| panic!("{name}: {fault}"));
         read(message(&name), &example).unwrap_or_else(|fault| panic!("{name}: {fault}"));
