@@ -7,7 +7,9 @@
 //! it does not guess: it asks. No I/O and no clock, so the same case always gives the same flags.
 
 mod data;
+pub mod drugs;
 mod negation;
+mod notifiable;
 mod patient;
 mod trigger;
 mod vital;
@@ -16,12 +18,14 @@ mod vital;
 mod tests;
 
 use contract::{
-    answer::{Exclusion, Line, Origin, Question, RedFlag, ReviewState, RulesRef},
+    answer::{Exclusion, Line, Notifiable, Origin, Question, RedFlag, ReviewState, RulesRef},
     case::Case,
     ids::Lang,
     words::{Bilingual, Triage, Urgency},
 };
 use data::{Fault, RuleText, StandingText};
+use drugs::{Cautioned, DrugRules};
+use notifiable::NotifiableTable;
 use patient::{Finding, Patient};
 use std::{
     cmp::Reverse,
@@ -35,6 +39,8 @@ pub struct RuleSet {
     findings: BTreeMap<String, Finding>,
     rules: Vec<RuleText>,
     standing: StandingText,
+    drugs: DrugRules,
+    notifiable: NotifiableTable,
     sha256: String,
 }
 
@@ -60,7 +66,8 @@ impl RuleSet {
 
     /// Says which rules spoke. The set counts as reviewed only when a physician has signed all of it.
     pub fn reference(&self) -> RulesRef {
-        let all_reviewed = self.rules.iter().all(|rule| rule.review == ReviewState::PhysicianReviewed);
+        let all_reviewed =
+            self.drugs.all_reviewed() && self.rules.iter().all(|rule| rule.review == ReviewState::PhysicianReviewed);
         RulesRef {
             version: data::VERSION.into(),
             sha256: self.sha256.clone(),
@@ -92,6 +99,17 @@ impl RuleSet {
         fired
     }
 
+    /// What the drugs that are planned, taken or written in the model's lines can do to this patient.
+    pub fn cautions(&self, case: &Case, lang: Lang, model: &[&str]) -> Cautioned {
+        let patient = Patient::read(case, &self.findings);
+        self.drugs.check(case, lang, model, &|code| patient.found(code).is_some())
+    }
+
+    /// Diseases that the law wants reported, among those that the fired rules name.
+    pub fn notifiable(&self, red_flags: &[RedFlag]) -> Vec<Notifiable> {
+        self.notifiable.among(red_flags)
+    }
+
     /// The exclusion that always holds in a department, so that no answer is without one.
     pub fn standing(&self, department: &str, lang: Lang) -> Exclusion {
         let text = self.standing.departments.get(department).unwrap_or(&self.standing.general);
@@ -108,12 +126,15 @@ impl RuleSet {
     }
 
     fn load(findings: data::File, standing: data::File, rules: &[data::File]) -> Result<Self, Fault> {
-        let sha256 = data::sha256([findings, standing].iter().chain(rules));
+        let sha256 =
+            data::sha256([findings, standing, data::DRUG_NAMES, data::DRUGS, data::NOTIFIABLE].iter().chain(rules));
+        let drugs = DrugRules::load(data::DRUG_NAMES, data::DRUGS)?;
+        let notifiable = NotifiableTable::load(data::NOTIFIABLE)?;
         let findings = data::findings(findings)?;
         let standing = data::standing(standing)?;
         let mut rules = data::rules(rules, &findings)?;
         rules.sort_by(|a, b| (Reverse(a.urgency), &a.id).cmp(&(Reverse(b.urgency), &b.id)));
-        Ok(Self { findings, rules, standing, sha256 })
+        Ok(Self { findings, rules, standing, drugs, notifiable, sha256 })
     }
 }
 

@@ -27,6 +27,9 @@ macro_rules! file {
 
 pub const FINDINGS: File = file!("findings.json");
 pub const STANDING: File = file!("standing.json");
+pub const DRUG_NAMES: File = file!("drug_classes.json");
+pub const DRUGS: File = file!("drugs.json");
+pub const NOTIFIABLE: File = file!("notifiable.json");
 pub const RULES: [File; 8] = [
     file!("abdomen.json"),
     file!("cardiac.json"),
@@ -124,12 +127,14 @@ pub struct StandingExclusion {
 
 /// A rule file that cannot be used. It can only be met while developing.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the fields are read by the Debug of a failed test")]
+#[allow(dead_code, reason = "the fields are read by the Debug of a failed test")]
 pub enum Fault {
     Json { file: &'static str, source: serde_json::Error },
     Phrase { finding: String, source: Box<regex::Error> },
     UnknownFinding { rule: String, finding: String },
     RuleTwice { rule: String },
+    UnknownDrug { name: String },
+    DrugTwice { name: String },
 }
 
 pub fn findings(file: File) -> Result<BTreeMap<String, Finding>, Fault> {
