@@ -2,23 +2,19 @@
 //! Nothing of the model's can remove or lower what a rule said.
 
 use crate::{
-    event::{FillFacts, FormLine, Written},
-    forbidden::is_forbidden,
-    rules::{Fired, RuleSet},
+    coverage, department,
+    event::FillFacts,
+    opinion::{Form, Opinion},
+    place,
+    rules::{
+        Fired, RuleSet,
+        drugs::{Cautioned, Spoken},
+    },
     state::{Config, Job, Now, Phase},
+    urgency,
 };
-use contract::{answer::*, bounded::List, ids::*, limits::CAUSES_MAX, reply::Section, words::*};
-use std::collections::{BTreeMap, BTreeSet};
-
-type Form = BTreeMap<Section, Written>;
-
-/// The lines of a section that a doctor may see, and how many were left out.
-pub(crate) fn visible(lines: &[FormLine]) -> (Vec<Line>, u32) {
-    // Judged as the doctor would see it: a control character must not hide a dose from the filter.
-    let kept: Vec<Line> = lines.iter().map(|line| Line::cut(&line.text)).filter(|line| !is_forbidden(line)).collect();
-    let dropped = (lines.len() - kept.len()) as u32;
-    (kept, dropped)
-}
+use contract::{answer::*, bounded::List, case::Case, ids::*, limits::CAUSES_MAX, reply::Section, words::*};
+use std::collections::BTreeSet;
 
 pub(crate) fn assemble(
     config: &Config,
@@ -28,19 +24,21 @@ pub(crate) fn assemble(
     mut degraded: BTreeSet<Degraded>,
     now: Now,
 ) -> Answer {
-    let lang = job.consult.lang;
-    let department = crate::department::of(&job.consult);
+    let (lang, case) = (job.consult.lang, &job.consult.case);
+    let department = job.department.clone();
     let adapter = config.departments.get(&department);
     let rules = RuleSet::builtin();
-    let fired = rules.check(&job.consult.case, lang);
+    let fired = rules.check(case, lang);
 
     let nothing = Form::new();
     let (form, began_ms, first_section_ms) = match &job.phase {
         Phase::Running { form, began_ms, first_section_ms } => (form, Some(*began_ms), *first_section_ms),
         Phase::Waiting => (&nothing, None, None),
     };
-    let mut model = Model::read(form);
+    let mut model = Opinion::read(form);
     model.forget_exclusions_of(&fired);
+    let lines: Vec<&str> = model.lines.iter().map(|line| &**line).collect();
+    let drugs = rules.cautions(case, lang, &lines);
 
     let spoken = !form.is_empty();
     if adapter.is_none() {
@@ -63,21 +61,27 @@ pub(crate) fn assemble(
         (_, true) => Some(AbstainReason::NoModelOpinion),
         _ => None,
     };
+    let (triage, triage_raised) = triage(&fired, &drugs, urgency::raise(adapter, &facts.scores));
+    let outside_training = match adapter.filter(|_| spoken) {
+        Some(adapter) => coverage::outside(&job.consult, &department, adapter),
+        None => vec![],
+    };
 
     Answer {
         v: V1,
         kind: AnswerType::Word,
         id,
         lang,
-        triage: fired.triage,
+        triage,
         cannot_exclude: cannot_exclude(&fired, &model, rules.standing(&department, lang)),
         possible_causes: causes(&model, &fired),
-        suggested_checks: checks(&fired, &model, lang),
-        medication_cautions: List::take_from(model.cautions),
-        missing_information: List::take_from(fired.ask.into_iter().chain(model.missing)),
+        suggested_checks: checks(&fired, &model, case, lang),
+        medication_cautions: cautions(&drugs.spoken, &model),
+        missing_information: missing(fired.ask.into_iter().chain(drugs.ask), &model),
+        notifiable: rules.notifiable(&fired.red_flags),
         red_flags: fired.red_flags,
         abstained: abstained.map(|reason| Abstained { reason }),
-        uncertainty: uncertainty(form, config.scripted),
+        uncertainty: uncertainty(form, config.scripted, &outside_training),
         provenance: Provenance {
             box_name: config.box_name.clone(),
             daemon: config.daemon.clone(),
@@ -85,8 +89,12 @@ pub(crate) fn assemble(
             adapter: adapter.cloned().filter(|_| spoken),
             rules: rules.reference(),
             degraded: degraded.into_iter().collect(),
-            department_hint: crate::department::hint(config, &job.consult, &facts.scores),
-            lines_dropped: model.dropped,
+            department_hint: department::hint(config, job, &facts.scores),
+            department_choice: Some(department::choice(job, &facts.scores)),
+            triage_raised,
+            outside_training,
+            lines_dropped: model.dropped.values().sum(),
+            dropped: model.dropped,
             timings: Timings {
                 queued_ms: began_ms.unwrap_or(now.mono_ms).saturating_sub(job.accepted_ms),
                 first_section_ms,
@@ -106,13 +114,38 @@ pub(crate) fn assemble(
     }
 }
 
-/// Rules first, then the model; the department's own standing exclusion where both are silent.
-fn cannot_exclude(fired: &Fired, model: &Model, standing: Exclusion) -> AtLeastOne<Exclusion> {
-    let named: Vec<Exclusion> = fired.exclusions.iter().chain(&model.exclusions).cloned().collect();
-    AtLeastOne::from_vec(named).unwrap_or_else(|| AtLeastOne::new(standing, []))
+/// From the red flags, raised and never lowered. A drug that must not be given is worth a look before the patient leaves,
+/// which is what yellow says; a red flag says more, and stays.
+fn triage(fired: &Fired, drugs: &Cautioned, hurry: Option<f32>) -> (Triage, Option<TriageRaised>) {
+    let from = fired.triage;
+    if from > Triage::Green {
+        return (from, None);
+    }
+    let raised = |by, probability| (Triage::Yellow, Some(TriageRaised { from, by, probability }));
+    match hurry {
+        _ if drugs.spoken.iter().any(Spoken::blocks) => raised(RaisedBy::DrugRule, None),
+        Some(probability) => raised(RaisedBy::Model, Some(probability)),
+        None => (from, None),
+    }
 }
 
-fn causes(model: &Model, fired: &Fired) -> List<Cause, CAUSES_MAX> {
+/// Rules first, then the model, and last what the department can never exclude, unless one of them has named it.
+fn cannot_exclude(fired: &Fired, model: &Opinion, standing: Exclusion) -> AtLeastOne<Exclusion> {
+    let mut all: Vec<Exclusion> = fired.exclusions.iter().chain(&model.exclusions).cloned().collect();
+    let name = head(&standing.condition);
+    if !all.iter().any(|named| named.condition.contains(name)) {
+        all.push(standing.clone());
+    }
+    AtLeastOne::from_vec(all).unwrap_or_else(|| AtLeastOne::new(standing, []))
+}
+
+/// A condition without what stands in brackets behind it.
+fn head(condition: &str) -> &str {
+    let end = condition.find(['(', '（', '/', '、']).unwrap_or(condition.len());
+    condition[..end].trim()
+}
+
+fn causes(model: &Opinion, fired: &Fired) -> List<Cause, CAUSES_MAX> {
     let dangerous = |name: &str| {
         let same = |known: &str| name.contains(known) || known.contains(name);
         fired.red_flags.iter().flat_map(|flag| &flag.must_not_miss).any(|d| same(&d.name.zh) || same(&d.name.en))
@@ -123,16 +156,40 @@ fn causes(model: &Model, fired: &Fired) -> List<Cause, CAUSES_MAX> {
     }))
 }
 
-fn checks(fired: &Fired, model: &Model, lang: Lang) -> Lines<Check> {
+fn checks(fired: &Fired, model: &Opinion, case: &Case, lang: Lang) -> Lines<Check> {
     let by_rules = fired.red_flags.iter().flat_map(|flag| {
         flag.checks.iter().map(move |check| Check {
             what: Line::cut(word(check, lang)),
             why: Line::cut(word(&flag.title, lang)),
             origin: Origin::Rule,
+            place: None,
         })
     });
     let mut seen = BTreeSet::new();
-    List::take_from(by_rules.chain(model.checks.iter().cloned()).filter(|c| seen.insert(c.what.clone())))
+    let once = by_rules.chain(model.checks.iter().cloned()).filter(|check| seen.insert(check.what.clone()));
+    List::take_from(once.map(|check| Check { place: place::of(&check.what, case), ..check }))
+}
+
+/// The rules' own first, dangers before the rest; they are fewer than the list takes. Each line of the model's once.
+fn cautions(by_rules: &[Spoken], model: &Opinion) -> Lines<Caution> {
+    let mut seen = BTreeSet::new();
+    let once = model.cautions.iter().filter(|own| seen.insert((own.drug.clone(), own.risk.clone())));
+    List::take_from(by_rules.iter().map(|one| &one.caution).chain(once).cloned())
+}
+
+/// Each question once; where two rules ask the same, the reasons of both.
+fn missing(by_rules: impl Iterator<Item = Question>, model: &Opinion) -> Lines<Question> {
+    let mut asked: Vec<Question> = vec![];
+    for one in by_rules.chain(model.missing.iter().cloned()) {
+        match asked.iter_mut().find(|known| known.question == one.question) {
+            Some(known) if known.origin == Origin::Rule && one.origin == Origin::Rule => {
+                known.why = Line::cut(&format!("{}；{}", &*known.why, &*one.why));
+            }
+            Some(_) => {}
+            None => asked.push(one),
+        }
+    }
+    List::take_from(asked)
 }
 
 fn word(text: &Bilingual, lang: Lang) -> &str {
@@ -145,79 +202,17 @@ fn word(text: &Bilingual, lang: Lang) -> &str {
 /// Below this mean log-probability the model was guessing. Chosen on the demonstration data, not calibrated.
 const GUESSING_BELOW: f32 = -0.8;
 
-fn uncertainty(form: &Form, scripted: bool) -> Uncertainty {
+fn uncertainty(form: &Form, scripted: bool, outside: &[Outside]) -> Uncertainty {
     let all: Vec<f32> = form.values().flat_map(|written| &written.lines).map(|line| line.logprob).collect();
     if all.is_empty() {
         return Uncertainty { level: UncertaintyLevel::High, basis: UncertaintyBasis::RulesOnly, mean_logprob: None };
     }
     let mean = all.iter().sum::<f32>() / all.len() as f32;
-    let (level, basis) = match (scripted, mean < GUESSING_BELOW) {
+    let too_few = outside.iter().any(|one| one.samples.is_some());
+    let (level, basis) = match (scripted, too_few || mean < GUESSING_BELOW) {
         (true, _) => (UncertaintyLevel::High, UncertaintyBasis::Scripted),
         (_, true) => (UncertaintyLevel::High, UncertaintyBasis::UncalibratedLogprob),
         _ => (UncertaintyLevel::Moderate, UncertaintyBasis::UncalibratedLogprob),
     };
     Uncertainty { level, basis, mean_logprob: Some(mean) }
-}
-
-/// The form's lines, read into fields.
-#[derive(Default)]
-struct Model {
-    causes: Vec<Cause>,
-    exclusions: Vec<Exclusion>,
-    checks: Vec<Check>,
-    cautions: Vec<Caution>,
-    missing: Vec<Question>,
-    dropped: u32,
-}
-
-impl Model {
-    fn read(form: &Form) -> Self {
-        let mut model = Self::default();
-        for (section, written) in form {
-            let (lines, dropped) = visible(&written.lines);
-            model.dropped += dropped;
-            for line in lines {
-                model.take(*section, &line);
-            }
-        }
-        model
-    }
-
-    /// `name：reason` or `name：reason；action`. A line without a name says nothing.
-    fn take(&mut self, section: Section, line: &str) {
-        let (name, rest) = split(line, [':', '：']);
-        let (reason, action) = split(rest, [';', '；']);
-        if name.is_empty() {
-            self.dropped += 1;
-            return;
-        }
-        let action = Some(action).filter(|a| !a.is_empty()).map(Line::cut);
-        let (name, reason, rest) = (Line::cut(name), Line::cut(reason), Line::cut(rest));
-        let origin = Origin::Model;
-        match section {
-            Section::PossibleCauses => self.causes.push(Cause { name, band: Band::Possible, because: rest }),
-            Section::CannotExclude => self.exclusions.push(Exclusion {
-                condition: name,
-                icd10: None,
-                because: reason,
-                next_check: action,
-                urgency: Urgency::Urgent,
-                origin,
-                rule: None,
-            }),
-            Section::SuggestedChecks => self.checks.push(Check { what: name, why: rest, origin }),
-            Section::MedicationCautions => self.cautions.push(Caution { drug: name, risk: reason, action, origin }),
-            Section::MissingInformation => self.missing.push(Question { question: name, why: rest, origin }),
-        }
-    }
-
-    /// What a rule names already need not be said twice.
-    fn forget_exclusions_of(&mut self, fired: &Fired) {
-        self.exclusions.retain(|own| !fired.exclusions.iter().any(|rule| rule.condition.contains(&*own.condition)));
-    }
-}
-
-fn split(line: &str, at: [char; 2]) -> (&str, &str) {
-    let (left, right) = line.split_once(at).unwrap_or((line, ""));
-    (left.trim(), right.trim())
 }

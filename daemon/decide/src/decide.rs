@@ -3,14 +3,15 @@
 use crate::{
     admin, answer, department,
     event::*,
-    message,
+    message, opinion,
     plan::{Effect, Plan, Record},
     queue, refuse,
-    rules::RuleSet,
+    rules::{Fired, RuleSet, drugs::NamedIn},
     state::{EngineState, Job, Now, Phase, QUARANTINE_MS, Quarantine, State},
+    urgency,
 };
 use contract::{
-    answer::Degraded,
+    answer::{Caution, Degraded},
     ids::{RequestId, TabletName},
     limits::REVIEWS_MAX,
     reply::{ErrorCode, ErrorReply, Section},
@@ -126,7 +127,7 @@ fn hopeless(state: &State, now: Now) -> Option<Plan> {
             || job.attempts >= config.attempts_max
         {
             Degraded::EngineCrashed
-        } else if !config.departments.contains_key(&department::of(&job.consult)) {
+        } else if !config.departments.contains_key(&job.department) {
             Degraded::NoAdapter
         } else if state.engine == EngineState::Unfit {
             Degraded::EngineDown
@@ -141,14 +142,19 @@ fn serve(state: &State, now: Now) -> Option<Plan> {
     let (id, job) = queue::next(state, now)?;
     let fill = Effect::Fill {
         id: *id,
-        department: department::of(&job.consult),
+        department: job.department.clone(),
         lang: job.consult.lang,
         class: job.rank(now).class,
         deadline_ms: job.deadline_ms().saturating_sub(now.mono_ms),
-        questions: department::questions(&state.config, &job.consult),
+        questions: questions(state, job),
         case: job.consult.case.clone(),
     };
     Some(Plan::default().record(Record::Attempt { id: *id }).effect(fill))
+}
+
+fn questions(state: &State, job: &Job) -> Vec<Question> {
+    let adapter = state.config.departments.get(&job.department);
+    department::question(&state.config, job).into_iter().chain(urgency::question(adapter, job.triage)).collect()
 }
 
 /// What was due first.
@@ -166,8 +172,8 @@ fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u
     let id = consult.id;
     let fired = RuleSet::builtin().check(&consult.case, consult.lang);
     let triage = fired.triage;
-    let alert = (triage > Triage::Green).then(|| message::alert(id, triage, fired.red_flags));
-    if let Some(refusal) = refuse::no_room(state, &tablet, &consult, now) {
+    let alert = alert(&consult, &fired);
+    if let Some(refusal) = refuse::no_room(state, &tablet, &consult, &fired, now) {
         // Danger is said even to whom the box cannot serve: the rules need neither the engine nor the disk.
         let messages = alert.into_iter().chain([refusal]);
         let effects = messages.map(|message| Effect::Publish { tablet: tablet.clone(), message }).collect();
@@ -181,6 +187,17 @@ fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u
         effects: sent.collect(),
         records: vec![Record::Accepted { id, tablet, consult, digest, bytes, at_unix_s: now.unix_s, messages }],
     }
+}
+
+/// What cannot wait for the answer: red flags, and a drug of the plan that must not be given before a physician has
+/// confirmed it. The answer may come minutes later, with the tablets already in the patient's hand. A drug that is taken
+/// anyway, or only spoken of, waits for the answer: an alarm too many costs the next one its hearing.
+fn alert(consult: &Consult, fired: &Fired) -> Option<Vec<u8>> {
+    let said = RuleSet::builtin().cautions(&consult.case, consult.lang, &[]);
+    let of_the_plan = said.spoken.into_iter().filter(|one| one.blocks() && one.named_in == NamedIn::Plan);
+    let cautions: Vec<Caution> = of_the_plan.map(|one| one.caution).collect();
+    let triage = if cautions.is_empty() { fired.triage } else { fired.triage.max(Triage::Yellow) };
+    (triage > Triage::Green).then(|| message::alert(consult.id, triage, fired.red_flags.clone(), cautions))
 }
 
 /// The same id again: the same bytes get the stored messages, others are refused. Another tablet's id is not its.
@@ -285,7 +302,7 @@ fn take_section(state: &State, id: RequestId, section: Section, written: Written
     let Some(Job { tablet, phase: Phase::Running { form, .. }, .. }) = state.jobs.get(&id) else {
         return Plan::default();
     };
-    let shown = |written: &Written| (answer::visible(&written.lines).0, written.complete);
+    let shown = |written: &Written| (opinion::visible(&written.lines).0, written.complete);
     let (before, after) = (form.get(&section).map(shown).unwrap_or_default(), shown(&written));
     let plan = Plan::default().record(Record::Section { id, section, written });
     if after == before {

@@ -116,13 +116,14 @@ pub struct FillFacts {
     pub scores: Vec<Score>,
 }
 
-/// What the engine is asked beside the form, answered by probability and not by writing. It could say how urgent a case
-/// is and how likely its first cause, too. It is not asked: what a small model thinks of that is no evidence, and a
-/// doctor would take it for some.
+/// What the engine is asked beside the form, answered by probability and not by writing. It could say how likely its first
+/// cause is, too. It is not asked: what a small model thinks of that is no evidence, and a doctor would take it for some.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// Which of these the case belongs to.
     Department { options: Vec<Department> },
+    /// How soon the case must be seen; what becomes of it stands in `urgency.rs`.
+    Urgency,
 }
 
 /// A question's options by name, with probabilities that sum to one.

@@ -12,12 +12,15 @@
 mod admin;
 pub mod ambition;
 pub mod answer;
+mod coverage;
 mod decide;
 mod department;
 mod event;
 mod forbidden;
 pub mod info;
 mod message;
+mod opinion;
+mod place;
 mod plan;
 mod queue;
 mod refuse;
@@ -25,6 +28,7 @@ pub mod rules;
 pub mod sample;
 pub mod seal;
 mod state;
+mod urgency;
 
 pub use decide::{next, step};
 pub use event::{Digest, Event, FillFacts, FormLine, Known, Question, Score, Written};

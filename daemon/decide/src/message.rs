@@ -1,7 +1,7 @@
 //! Messages as bytes. Each is serialised once and stored; what is sent later is that, byte for byte.
 
 use contract::{
-    answer::{AiLabel, Disclaimer, Line, RedFlag},
+    answer::{AiLabel, Caution, Disclaimer, Line, RedFlag},
     ids::RequestId,
     reply::{Accepted, Alert, ErrorCode, ErrorReply, Progress, Section},
     review::{Review, Reviewed},
@@ -18,8 +18,13 @@ pub(crate) fn accepted(id: RequestId, ahead: usize, eta_s: Option<u32>) -> Vec<u
     bytes(&Accepted { v: V1, kind: AcceptedType::Word, id, queue, eta_s })
 }
 
-pub(crate) fn alert(id: RequestId, triage: Triage, red_flags: Vec<RedFlag>) -> Vec<u8> {
-    bytes(&Alert { v: V1, kind: AlertType::Word, id, triage, red_flags })
+pub(crate) fn alert(
+    id: RequestId,
+    triage: Triage,
+    red_flags: Vec<RedFlag>,
+    medication_cautions: Vec<Caution>,
+) -> Vec<u8> {
+    bytes(&Alert { v: V1, kind: AlertType::Word, id, triage, red_flags, medication_cautions })
 }
 
 pub(crate) fn progress(id: RequestId, section: Section, lines: Vec<Line>, complete: bool) -> Vec<u8> {

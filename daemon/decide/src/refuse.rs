@@ -2,6 +2,7 @@
 
 use crate::{
     department, message, queue,
+    rules::Fired,
     state::{EngineState, Now, State},
 };
 use contract::{
@@ -34,7 +35,13 @@ pub(crate) fn spends(state: &State, tablet: &TabletName, now: Now) -> u64 {
 }
 
 /// The refusal of a new case, where it must be refused.
-pub(crate) fn no_room(state: &State, tablet: &TabletName, consult: &Consult, now: Now) -> Option<Vec<u8>> {
+pub(crate) fn no_room(
+    state: &State,
+    tablet: &TabletName,
+    consult: &Consult,
+    fired: &Fired,
+    now: Now,
+) -> Option<Vec<u8>> {
     let config = &state.config;
     let full = state.jobs.len() >= config.queue_max || queue::open_of(state, tablet) >= config.tablet_max;
     let ahead_ms = spends(state, tablet, now).saturating_sub(now.mono_ms);
@@ -47,18 +54,18 @@ pub(crate) fn no_room(state: &State, tablet: &TabletName, consult: &Consult, now
     } else if ahead_ms > AHEAD_MS_MAX {
         (ErrorCode::Busy, Some(ahead_ms - AHEAD_MS_MAX))
     } else {
-        no_model(state, consult)?
+        no_model(state, consult, fired)?
     };
     Some(message::error(code, Some(consult.id), retry_ms.map(seconds)))
 }
 
 /// Why the model cannot take part, for a tablet that wants nothing without it.
-fn no_model(state: &State, consult: &Consult) -> Option<(ErrorCode, Option<u64>)> {
+fn no_model(state: &State, consult: &Consult, fired: &Fired) -> Option<(ErrorCode, Option<u64>)> {
     if consult.without_model == WithoutModel::Rules {
         return None;
     }
     match state.engine {
-        _ if !state.config.departments.contains_key(&department::of(consult)) => {
+        _ if !state.config.departments.contains_key(&department::choose(&state.config, consult, fired).0) => {
             Some((ErrorCode::UnknownDepartment, None))
         }
         EngineState::Starting | EngineState::Restarting => Some((ErrorCode::ModelLoading, Some(LOADING_MS))),

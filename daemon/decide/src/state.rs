@@ -8,7 +8,7 @@ use crate::{
     seal::{Chain, Seal},
 };
 use contract::{
-    answer::AdapterRef,
+    answer::{AdapterRef, ChosenBy},
     ids::{Department, RequestId, TabletName},
     reply::Section,
     request::Consult,
@@ -116,6 +116,9 @@ pub struct Job {
     pub turn: usize,
     /// Of what the engine would see.
     pub case: Digest,
+    /// The stated one, or for `auto` the box's choice.
+    pub department: Department,
+    pub chosen_by: ChosenBy,
     pub accepted_ms: u64,
     pub attempts: u32,
     pub deaths: u32,
@@ -140,8 +143,8 @@ impl Job {
 }
 
 /// What makes two cases the same to the engine: all that it is shown.
-fn case_digest(consult: &Consult) -> Digest {
-    let shown = (&consult.case, consult.lang, crate::department::of(consult));
+fn case_digest(consult: &Consult, department: &Department) -> Digest {
+    let shown = (&consult.case, consult.lang, department);
     Sha256::digest(message::bytes(&shown)).into()
 }
 
@@ -275,15 +278,18 @@ impl State {
 
     /// A job as it stands at its acceptance.
     fn job(&self, tablet: &TabletName, consult: &Consult, digest: Digest, now: Now) -> Job {
-        let triage = crate::rules::RuleSet::builtin().check(&consult.case, consult.lang).triage;
+        let fired = crate::rules::RuleSet::builtin().check(&consult.case, consult.lang);
+        let (department, chosen_by) = crate::department::choose(&self.config, consult, &fired);
         Job {
             tablet: tablet.clone(),
             consult: Box::new(consult.clone()),
             digest,
-            triage,
+            triage: fired.triage,
             arrival: self.arrivals,
-            turn: queue::turn(self, tablet, triage),
-            case: case_digest(consult),
+            turn: queue::turn(self, tablet, fired.triage),
+            case: case_digest(consult, &department),
+            department,
+            chosen_by,
             accepted_ms: now.mono_ms,
             attempts: 0,
             deaths: 0,

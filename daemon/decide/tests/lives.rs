@@ -4,8 +4,11 @@
 //! ```text
 //! SEED=17 cargo test --release -p decide --test lives     one life again
 //! ```
-//! `lives/world.rs` is the life, `lives/promises.rs` what must hold, `lives/tables.rs` the subtle rules one by one.
+//! `lives/world.rs` is the life, `lives/promises.rs` what must hold, `lives/tables.rs` the subtle rules one by one,
+//! `lives/assembly.rs` what goes into an answer.
 
+#[path = "lives/assembly.rs"]
+mod assembly;
 #[path = "lives/cases.rs"]
 mod cases;
 #[path = "lives/dice.rs"]

@@ -5,6 +5,7 @@ use contract::{
     case::Case,
     ids::{Department, RequestId, TabletName},
     request::Consult,
+    words::Triage,
 };
 use decide::{
     Config,
@@ -19,7 +20,7 @@ pub const TABLETS: [&str; 3] = ["clinic-1", "clinic-2", "clinic-3"];
 pub const SERVED: [&str; 3] = ["internal", "obstetrics", "pediatrics"];
 
 /// Red, yellow and green in both languages; some ask for what is unknown.
-static CASES: LazyLock<[Value; 9]> = LazyLock::new(|| {
+static CASES: LazyLock<[Value; 10]> = LazyLock::new(|| {
     [
         json!({"age": {"value": 52, "unit": "year"}, "sex": "male", "complaint": {"text": "4小时前突发胸背部撕裂样疼痛"}}),
         json!({"complaint": {"text": "怀孕30周，头痛两天"}}),
@@ -30,9 +31,12 @@ static CASES: LazyLock<[Value; 9]> = LazyLock::new(|| {
         json!({"age": {"value": 32, "unit": "year"}, "complaint": {"text": "mild itch after eating prawns"}}),
         json!({"complaint": {"text": "打针后轻微皮肤痒"}}),
         json!({"complaint": {"text": "发热1天"}}),
+        // No red flag, and a drug of the plan that must not be given.
+        json!({"age": {"value": 28, "unit": "year"}, "sex": "female", "pregnancy": {"status": "pregnant", "weeks": 28},
+               "complaint": {"text": "复诊拿药"}, "plan": {"drugs": ["卡托普利"]}}),
     ]
 });
-pub const CASES_COUNT: usize = 9;
+pub const CASES_COUNT: usize = 10;
 
 /// Messages that are refused, each for its own reason.
 pub const RUBBISH: [&str; 6] = [
@@ -78,6 +82,8 @@ pub fn config(queue_max: usize) -> Config {
         version: "1".into(),
         sha256: "00".repeat(32),
         trained_on: BTreeMap::new(),
+        covers: None,
+        urgency_clear_at: None,
         review: ReviewState::NotPhysicianReviewed,
     };
     Config {
@@ -114,7 +120,10 @@ pub fn rules_alone(consult: &Consult) -> &'static Fired {
         let read = |lang: &str, n: usize| {
             let case: Case = serde_json::from_value(CASES[n].clone()).expect("a case");
             let spoken = serde_json::from_value(json!(lang)).expect("a language");
-            let said = RuleSet::builtin().check(&case, spoken);
+            let mut said = RuleSet::builtin().check(&case, spoken);
+            if case.plan.is_some() {
+                said.triage = Triage::Yellow; // for its drug
+            }
             ((lang.to_owned(), case.complaint.text.to_string()), said)
         };
         (0..CASES_COUNT).flat_map(|n| ["zh", "en"].map(|lang| read(lang, n))).collect()

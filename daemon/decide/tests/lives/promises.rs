@@ -245,6 +245,10 @@ fn of_an_answer(answer: &Answer, row: &Row, config: &Config) {
     assert_eq!(answer.red_flags, rules.red_flags, "P10: the flags depend on more than the case");
     assert_eq!(answer.triage, rules.triage, "P10: the triage depends on more than the case");
     assert!(!answer.cannot_exclude.is_empty(), "P5");
+    let cautioned = answer.medication_cautions.iter().any(|caution| caution.rule.as_deref() == Some("DR01"));
+    assert_eq!(cautioned, consult.case.plan.is_some(), "a planned drug that harms, and no word of it");
+    let dropped: u32 = answer.provenance.dropped.values().sum();
+    assert_eq!(dropped, answer.provenance.lines_dropped, "each dropped line has its kind");
     assert!(
         rules.exclusions.iter().all(|by_rule| answer.cannot_exclude.contains(by_rule)),
         "P10: an exclusion is lost"
@@ -334,6 +338,8 @@ fn department(consult: &Consult) -> &str {
     match &*consult.department {
         "auto" if case.pregnancy.is_some_and(|p| p.status == PregnancyStatus::Pregnant) => "obstetrics",
         "auto" if case.age.is_some_and(|age| age.years() < 14.0) => "pediatrics",
+        // The red flag of a pregnancy that nobody coded
+        "auto" if case.complaint.text.contains("怀孕") => "obstetrics",
         "auto" => "internal",
         stated => stated,
     }

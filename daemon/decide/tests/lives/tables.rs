@@ -18,35 +18,35 @@ const RED: usize = 0;
 const GREEN: usize = 5;
 
 /// A box whose clock is in the test's hand.
-struct Clinic {
-    state: State,
+pub(crate) struct Clinic {
+    pub(crate) state: State,
     now: Now,
 }
 
 impl Clinic {
-    fn new(queue_max: usize) -> Self {
+    pub(crate) fn new(queue_max: usize) -> Self {
         Self::with(queue_max, 1)
     }
 
-    fn with(queue_max: usize, jobs_max: usize) -> Self {
+    pub(crate) fn with(queue_max: usize, jobs_max: usize) -> Self {
         let config = Config { jobs_max, ..cases::config(queue_max) };
         Self { state: State::new(config), now: Now::default() }
     }
 
-    fn step(&mut self, event: Event) -> Plan {
+    pub(crate) fn step(&mut self, event: Event) -> Plan {
         step(&mut self.state, event, self.now)
     }
 
-    fn ready(&mut self) -> Plan {
+    pub(crate) fn ready(&mut self) -> Plan {
         self.step(Event::Engine(EngineState::Ready))
     }
 
-    fn consults(&mut self, n: usize, case: usize, priority: &str) -> Plan {
+    pub(crate) fn consults(&mut self, n: usize, case: usize, priority: &str) -> Plan {
         let bytes = cases::request(cases::id(n), case, "zh", "internal", priority, DEADLINE_S);
         self.consults_in(bytes)
     }
 
-    fn consults_in(&mut self, bytes: Vec<u8>) -> Plan {
+    pub(crate) fn consults_in(&mut self, bytes: Vec<u8>) -> Plan {
         self.consults_as("clinic-1", bytes)
     }
 
@@ -56,7 +56,7 @@ impl Clinic {
         self.step(Event::Consult { tablet, consult, bytes, digest: [0; 32], known: None })
     }
 
-    fn writes(&mut self, job: RequestId, section: Section, text: &str) -> Plan {
+    pub(crate) fn writes(&mut self, job: RequestId, section: Section, text: &str) -> Plan {
         self.writes_lines(job, section, &[text], true)
     }
 
@@ -65,7 +65,7 @@ impl Clinic {
         self.step(Event::Section { job, section, written: Written { lines, complete } })
     }
 
-    fn fills(&mut self, job: RequestId) -> Plan {
+    pub(crate) fn fills(&mut self, job: RequestId) -> Plan {
         self.step(Event::Filled { job, facts: FillFacts::default() })
     }
 
@@ -87,7 +87,7 @@ fn all_served(plan: &Plan) -> Vec<RequestId> {
     plan.effects.iter().filter_map(fill).collect()
 }
 
-fn replies(plan: &Plan) -> Vec<Reply> {
+pub(crate) fn replies(plan: &Plan) -> Vec<Reply> {
     let published = |effect: &Effect| match effect {
         Effect::Publish { message, .. } => Some(Reply::parse(message).expect("readable")),
         _ => None,
@@ -104,7 +104,7 @@ macro_rules! first {
     };
 }
 
-fn answer(plan: &Plan) -> Answer {
+pub(crate) fn answer(plan: &Plan) -> Answer {
     *first!(plan, Answer).expect("an answer")
 }
 

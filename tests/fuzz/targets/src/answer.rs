@@ -99,6 +99,8 @@ fn config() -> Config {
         version: "1".into(),
         sha256: "00".repeat(32),
         trained_on: BTreeMap::new(),
+        covers: None,
+        urgency_clear_at: None,
         review: ReviewState::NotPhysicianReviewed,
     };
     let served = DEPARTMENTS.iter().map(|(code, _)| (Department::new(code).expect("a code"), adapter(code)));
