@@ -6,7 +6,7 @@ use clap::Args;
 use contract::{
     answer::ReviewState,
     ids::Department,
-    manifest::{AdapterManifest, ManifestFormat},
+    manifest::{AdapterManifest, Covers, ManifestFormat},
     sample::Sample,
 };
 use engine::prompt::PromptFormat;
@@ -79,6 +79,8 @@ impl Package {
             target_modules: converted.target_modules,
             form_sha256: engine::fingerprint::of(self.format),
             trained_on,
+            covers: Some(Covers::of(samples.iter().map(|sample| (sample.lang, &sample.case)))),
+            urgency_clear_at: None, // to be measured on cases that training has not seen
             review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
             license: self.license.clone(),
             note: self.note.clone(),
@@ -116,4 +118,38 @@ fn write(path: &Path, manifest: &AdapterManifest) -> Result<(), String> {
     let written =
         File::create(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|e| format!("{}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::manifest::{ByAge, ByLang};
+
+    /// Training held nine of ninety samples back, and which ones is gone with its folder: so the counts are held between
+    /// what there is and what there is less nine.
+    #[test]
+    fn the_demonstration_manifests_count_the_samples_that_are_there() {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
+        for department in ["internal", "obstetrics", "pediatrics"] {
+            let manifest = std::fs::read_to_string(demo.join(department).join("manifest.json")).expect("a manifest");
+            let manifest: AdapterManifest = serde_json::from_str(&manifest).expect("ours");
+            let all = samples(&demo.join("data").join(format!("{department}.jsonl"))).expect("samples");
+            let there = counts(&Covers::of(all.iter().map(|sample| (sample.lang, &sample.case))));
+            let trained = counts(&manifest.covers.expect("counted"));
+            let held_back = all.len() as u32 - manifest.trained_on[department];
+            let fits = |(trained, there): (&u32, &u32)| (there.saturating_sub(held_back)..=*there).contains(trained);
+            assert!(trained.iter().zip(&there).all(fits), "{department}: {trained:?} of {there:?}");
+            assert_eq!(
+                trained[0] + trained[1],
+                manifest.trained_on[department],
+                "{department}: each sample has a language"
+            );
+        }
+    }
+
+    fn counts(covers: &Covers) -> [u32; 7] {
+        let Covers { lang: ByLang { zh, en }, age, pregnant } = *covers;
+        let ByAge { infants, children, adults, elderly } = age;
+        [zh, en, infants, children, adults, elderly, pregnant]
+    }
 }

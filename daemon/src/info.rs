@@ -39,6 +39,8 @@ pub fn departments(config: &Config, refused: &[Refused]) -> List<ServedDepartmen
     List::take_from(served.map(|(department, adapter)| ServedDepartment {
         department: department.clone(),
         adapter: AdapterVersion { id: Text::cut(&adapter.id), version: Text::cut(&adapter.version) },
+        samples: Some(adapter.trained_on.get(&**department).copied().unwrap_or(0)),
+        covers: adapter.covers,
     }))
 }
 
@@ -82,6 +84,8 @@ mod tests {
             version: "1".to_owned(),
             sha256: "a".repeat(64),
             trained_on: Default::default(),
+            covers: None,
+            urgency_clear_at: None,
             review: ReviewState::NotPhysicianReviewed,
         };
         let served = [("internal", adapter("demo-internal")), ("obstetrics", adapter("demo-obstetrics"))];

@@ -512,13 +512,15 @@ fn report_event(report: Report) -> Option<Event> {
 fn asked(question: decide::Question) -> protocol::Question {
     match question {
         decide::Question::Department { options } => protocol::Question::Department { options },
+        decide::Question::Urgency => protocol::Question::Urgency,
     }
 }
 
 fn scored(score: protocol::Score) -> Option<decide::Score> {
     let question = match score.question {
         protocol::Question::Department { options } => decide::Question::Department { options },
-        protocol::Question::Urgency | protocol::Question::Band => return None, // nobody asked
+        protocol::Question::Urgency => decide::Question::Urgency,
+        protocol::Question::Band => return None, // nobody asked
     };
     Some(decide::Score { question, options: score.options })
 }

@@ -86,6 +86,8 @@ fn reference(manifest: &AdapterManifest) -> AdapterRef {
         version: manifest.version.clone(),
         sha256: manifest.sha256.clone(),
         trained_on: manifest.trained_on.clone(),
+        covers: manifest.covers,
+        urgency_clear_at: manifest.urgency_clear_at,
         review: manifest.review,
     }
 }
