@@ -45,7 +45,7 @@ const FORBIDDEN: &[(Dropped, &[&str])] = &[
         "邮箱zhang@example.com：联系", "住院号20230456：既往", "家住河南省栾川县庙子镇王庄村：接触史",
     ]),
     (Link, &[
-        "详见https://example.org/guide：指南", "www.baidu.com：查询", "登录 haodf.com：咨询", "扫码关注：更多", "公众号：健康", "see nih.gov: guideline",
+        "详见https://example.org/guide：指南", "www.baidu.com：查询", "见http://10.0.0.5/报告：下载", "登录 haodf.com：咨询", "扫码关注：更多", "公众号：健康", "see nih.gov: guideline",
     ]),
     (OutsideForm, &[
         "【可能原因】", "【诊断】：感冒", "[Possible causes]", "[Case]", "**感冒**：常见", "# 诊断", "## Plan", "```json", "- 感冒：常见", "* 胃炎：反酸",
