@@ -323,7 +323,9 @@ fn a_tablet_that_subscribes_learns_what_the_box_is() {
         info["limits"],
         json!({"message_bytes_max": 262144, "json_depth_max": 16, "queue_max": 7, "tablet_max": 4})
     );
-    let served = json!({"department": "internal", "adapter": {"id": "demo-internal", "version": "1"}});
+    let served = json!({"department": "internal", "adapter": {"id": "demo-internal", "version": "1"}, "samples": 81,
+            "covers": {"lang": {"zh": 66, "en": 15}, "age": {"infants": 0, "children": 0, "adults": 66, "elderly": 15},
+                       "pregnant": 0}});
     assert_eq!((info["departments"].as_array().map(Vec::len), &info["departments"][0]), (Some(3), &served));
 
     let late = Tablet::listen(&clinic, "late", BOX_INFO);

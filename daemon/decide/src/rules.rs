@@ -28,6 +28,7 @@ use drugs::{Cautioned, DrugRules};
 use notifiable::NotifiableTable;
 use patient::{Finding, Patient};
 use std::{
+    cell::OnceCell,
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
@@ -101,8 +102,10 @@ impl RuleSet {
 
     /// What the drugs that are planned, taken or written in the model's lines can do to this patient.
     pub fn cautions(&self, case: &Case, lang: Lang, model: &[&str]) -> Cautioned {
-        let patient = Patient::read(case, &self.findings);
-        self.drugs.check(case, lang, model, &|code| patient.found(code).is_some())
+        // Read only when a drug rule asks for it: most cases have no drug that any rule is about.
+        let patient = OnceCell::new();
+        let read = || Patient::read(case, &self.findings);
+        self.drugs.check(case, lang, model, &|code| patient.get_or_init(read).found(code).is_some())
     }
 
     /// Diseases that the law wants reported, among those that the fired rules name.

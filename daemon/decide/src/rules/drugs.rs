@@ -115,7 +115,13 @@ impl DrugRules {
         let mut asked: BTreeMap<Missing, BTreeSet<&str>> = BTreeMap::new();
         let mut spoken: Vec<Spoken> = vec![];
         for rule in &self.rules {
-            let found: Vec<Found> = drugs.iter().filter_map(|drug| self.judge(rule, drug, &drugs, &patient)).collect();
+            if !drugs.iter().any(|drug| concerns(rule, drug) != Concern::None) {
+                continue;
+            }
+            // Read once for all drugs of the rule: a long text with many names must not be read as often.
+            let known: Vec<Option<Truth>> = rule.when.iter().map(|atom| self.of_the_patient(atom, &patient)).collect();
+            let found: Vec<Found> =
+                drugs.iter().filter_map(|drug| self.judge(rule, &known, drug, &drugs, &patient)).collect();
             for missing in found.iter().flat_map(|found| &found.missing) {
                 asked.entry(missing.clone()).or_default().insert(said(&rule.risk.name, lang));
             }
@@ -141,8 +147,17 @@ impl DrugRules {
     /// All drugs of the case, and those that the model names.
     fn drugs<'n>(&'n self, case: &Case, patient: &Patient, model: &[&str]) -> Vec<Drug<'n>> {
         let mut drugs = vec![];
-        let mut take =
-            |named_in, found: Vec<Named<'n>>| drugs.extend(found.into_iter().map(|named| Drug { named, named_in }));
+        // Said ten times is said once.
+        let mut take = |named_in, found: Vec<Named<'n>>| {
+            for named in found {
+                let same = |known: &Drug| {
+                    known.named_in == named_in && known.named.said == named.said && known.named.form == named.form
+                };
+                if !drugs.iter().any(same) {
+                    drugs.push(Drug { named, named_in });
+                }
+            }
+        };
         let listed = |items: &[contract::case::Item]| -> Vec<Named<'n>> {
             let each = items.iter().flat_map(|item| {
                 let text = normal(item);
@@ -169,20 +184,20 @@ impl DrugRules {
     fn judge<'d, 'n>(
         &self,
         rule: &RuleText,
+        known: &[Option<Truth>],
         drug: &'d Drug<'n>,
         drugs: &[Drug],
         patient: &Patient,
     ) -> Option<Found<'d, 'n>> {
         let named = &drug.named;
-        let its_own = rule.drug.iter().any(|class| named.is(class));
-        let vague = !its_own && rule.drug.iter().any(|class| named.may_be(class));
-        if !(its_own || vague) || !fits(rule.forms, named.form) {
-            return None;
-        }
+        let vague = match concerns(rule, drug) {
+            Concern::None => return None,
+            concern => concern == Concern::Perhaps,
+        };
         let mut found =
             Found { drug, because: vec![], missing: BTreeSet::new(), weigh: rule.weigh.iter().any(|c| named.is(c)) };
-        for atom in &rule.when {
-            match self.holds(atom, drug, drugs, patient) {
+        for (atom, known) in rule.when.iter().zip(known) {
+            match known.clone().unwrap_or_else(|| self.of_the_drugs(atom, drug, drugs, patient)) {
                 Truth::Yes(because) => found.because.push(because),
                 Truth::Likely(because, missing) => {
                     found.weigh |= found.because.is_empty();
@@ -205,14 +220,21 @@ impl DrugRules {
         (!found.because.is_empty() || !found.missing.is_empty()).then_some(found)
     }
 
-    fn holds(&self, atom: &Atom, drug: &Drug, drugs: &[Drug], patient: &Patient) -> Truth {
+    /// What holds of the patient, whatever the drug; nothing where other drugs decide.
+    fn of_the_patient(&self, atom: &Atom, patient: &Patient) -> Option<Truth> {
+        match atom {
+            Atom::Pregnant { weeks_from } => Some(patient.pregnant(*weeks_from)),
+            Atom::Lactating => Some(patient.lactating()),
+            Atom::AgeBelow(years) => Some(patient.younger_than(*years)),
+            Atom::Allergy(class) => Some(patient.allergic(class, &self.names)),
+            Atom::Is(code) => Some(patient.is(code, &self.contexts[code])),
+            Atom::With(_) | Atom::Twice(_) => None,
+        }
+    }
+
+    fn of_the_drugs(&self, atom: &Atom, drug: &Drug, drugs: &[Drug], patient: &Patient) -> Truth {
         let real = || drugs.iter().filter(|other| other.named_in != NamedIn::Model && !std::ptr::eq(*other, drug));
         match atom {
-            Atom::Pregnant { weeks_from } => patient.pregnant(*weeks_from),
-            Atom::Lactating => patient.lactating(),
-            Atom::AgeBelow(years) => patient.younger_than(*years),
-            Atom::Allergy(class) => patient.allergic(class, &self.names),
-            Atom::Is(code) => patient.is(code, &self.contexts[code]),
             Atom::With(class) if drug.named.is(class) => Truth::No, // it is that one itself
             Atom::With(class) => match real().find(|other| other.named.is(class)) {
                 Some(other) => together(&other.named.said),
@@ -229,6 +251,7 @@ impl DrugRules {
                     },
                 }
             }
+            Atom::Pregnant { .. } | Atom::Lactating | Atom::AgeBelow(_) | Atom::Allergy(_) | Atom::Is(_) => Truth::No,
         }
     }
 
@@ -271,6 +294,28 @@ struct Found<'d, 'n> {
 
 fn other_drugs(patient: &Patient) -> Truth {
     if patient.drugs_are_known() { Truth::No } else { Truth::Unknown(Missing::OtherDrugs) }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Concern {
+    None,
+    /// Its name leaves it open.
+    Perhaps,
+    Its,
+}
+
+/// Whether a rule is about a drug, given as it is.
+fn concerns(rule: &RuleText, drug: &Drug) -> Concern {
+    let named = &drug.named;
+    if !fits(rule.forms, named.form) {
+        Concern::None
+    } else if rule.drug.iter().any(|class| named.is(class)) {
+        Concern::Its
+    } else if rule.drug.iter().any(|class| named.may_be(class)) {
+        Concern::Perhaps
+    } else {
+        Concern::None
+    }
 }
 
 /// Of a drug that only the model has named, what belongs to any visit is asked, and no more: nobody means to give it.
