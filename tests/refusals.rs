@@ -110,8 +110,7 @@ fn what_the_model_may_not_say_is_counted_by_kind_and_orders_in_the_case_change_n
         "own_disclaimer",
         "instructions",
     ];
-    let expected: serde_json::Map<_, _> = kinds.map(|kind| (kind.to_owned(), json!(5))).into_iter().collect();
-    assert_eq!(calm["provenance"]["dropped"], Value::Object(expected));
+    assert_eq!(calm["provenance"]["dropped"], json!(kinds.map(|kind| json!({"kind": kind, "lines": 5}))));
     assert_eq!(calm["provenance"]["lines_dropped"], 50);
     assert_valid(&calm);
 

@@ -302,8 +302,8 @@ pub struct Provenance {
     /// Model lines that were left out because they held a dose, a prescription or no meaning.
     pub lines_dropped: u32,
     /// The same by kind; the numbers add up to `lines_dropped`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub dropped: BTreeMap<Dropped, u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<DroppedLines>,
     pub timings: Timings,
     /// The box's clock when the answer was written, in seconds since 1970; it may be wrong, nothing depends on it.
     pub at_unix_s: u64,
@@ -368,6 +368,13 @@ pub enum OutsideWhat {
     Language,
     AgeGroup,
     Pregnancy,
+}
+
+/// How many lines of the model's were left out for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DroppedLines {
+    pub kind: Dropped,
+    pub lines: u32,
 }
 
 /// Why a line of the model's was left out.

@@ -123,7 +123,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("answer.notifiable", "b7663b00040f4a17"),
     ("answer.raised", "586d5178959226ec"),
     ("answer", "990de960e91e3b71"),
-    ("answer.cautions", "ca83d0ac6cb4d1a4"),
+    ("answer.cautions", "df3dcb7258486c0a"),
     ("answer.rules-only", "d83f75f3c19f8c2d"),
     ("answer.sealed", "4271591f1cc0a2b9"),
     ("cancel", "9fa334b7de4accc3"),

@@ -94,7 +94,7 @@ pub(crate) fn assemble(
             triage_raised,
             outside_training,
             lines_dropped: model.dropped.values().sum(),
-            dropped: model.dropped,
+            dropped: model.dropped.into_iter().map(|(kind, lines)| DroppedLines { kind, lines }).collect(),
             timings: Timings {
                 queued_ms: began_ms.unwrap_or(now.mono_ms).saturating_sub(job.accepted_ms),
                 first_section_ms,
