@@ -230,7 +230,15 @@ fn what_is_no_answer_is_refused_without_being_quoted() {
 
 /// Every golden answer, and those that the dice throw.
 fn answers() -> impl Iterator<Item = (String, Answer)> {
-    let goldens = ["answer", "answer.hinted", "answer.rules-only", "answer.sealed"];
+    let goldens = [
+        "answer",
+        "answer.cautions",
+        "answer.hinted",
+        "answer.notifiable",
+        "answer.raised",
+        "answer.rules-only",
+        "answer.sealed",
+    ];
     let goldens = goldens.into_iter().map(|name| (name.to_owned(), golden(name)));
     goldens.chain((0..SEEDS).map(|seed| (format!("seed {seed}"), Dice::new(seed).answer())))
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! red flag …        a card each            critical, warning, info by its urgency
 //! cannot exclude    always                 by the most urgent entry
-//! cautions          where there are any    warning
+//! cautions          where there are any    warning; critical where a rule stops a drug
+//! notifiable        where there are any    warning
 //! missing           where there are any    info; warning where a rule asks
 //! opinion           always                 info; warning where no model had one, or something went wrong
 //! ```
@@ -27,7 +28,7 @@ const SUMMARY_MAX: usize = 139;
 
 pub fn cards(answer: &Answer) -> Value {
     let flags = answer.red_flags.iter().enumerate().map(|(at, flag)| red_flag(answer, at, flag));
-    let rest = [cannot_exclude(answer), cautions(answer), missing(answer), Some(opinion(answer))];
+    let rest = [cannot_exclude(answer), cautions(answer), notifiable(answer), missing(answer), Some(opinion(answer))];
     json!({"cards": flags.chain(rest.into_iter().flatten()).collect::<Vec<_>>()})
 }
 
@@ -61,12 +62,36 @@ fn cautions(answer: &Answer) -> Option<Value> {
     let drugs = listed(answer.lang, answer.medication_cautions.iter().map(|it| &*it.drug));
     let entry = |it: &Caution| {
         let action = it.action.as_deref().map(|action| labelled(answer.lang, say(answer.lang, words::ACTION), action));
-        join([it.drug.to_string(), it.risk.to_string(), action.unwrap_or_default(), by(answer, it.origin, &None)])
+        let when = it.urgency.map_or("", |urgency| say(answer.lang, words::caution(urgency)));
+        let because = it.because.as_deref().unwrap_or_default();
+        let who = by(answer, it.origin, &it.rule);
+        join([
+            it.drug.to_string(),
+            when.to_owned(),
+            with_code(&it.risk, &it.icd10),
+            because.to_owned(),
+            action.unwrap_or_default(),
+            who,
+        ])
     };
     let mut detail = Detail::new(answer.lang);
     detail.list(words::CAUTION, answer.medication_cautions.iter().map(entry));
     let summary = title(answer, words::CAUTION, &drugs);
-    (!answer.medication_cautions.is_empty()).then(|| card(answer, "cautions", "warning", &summary, detail))
+    let stops = answer.medication_cautions.iter().any(|it| it.urgency == Some(CautionUrgency::BlockAndConfirm));
+    let indicator = if stops { "critical" } else { "warning" };
+    (!answer.medication_cautions.is_empty()).then(|| card(answer, "cautions", indicator, &summary, detail))
+}
+
+fn notifiable(answer: &Answer) -> Option<Value> {
+    let entry = |it: &Notifiable| {
+        let class = say(answer.lang, words::class(it.class)).to_owned();
+        join([first(answer.lang, &it.disease).to_owned(), class, by(answer, Origin::Rule, &Some(it.rule.clone()))])
+    };
+    let mut detail = Detail::new(answer.lang);
+    detail.list(words::NOTIFIABLE, answer.notifiable.iter().map(entry));
+    let names = listed(answer.lang, answer.notifiable.iter().map(|it| first(answer.lang, &it.disease)));
+    let summary = title(answer, words::NOTIFIABLE, &names);
+    (!answer.notifiable.is_empty()).then(|| card(answer, "notifiable", "warning", &summary, detail))
 }
 
 fn missing(answer: &Answer) -> Option<Value> {
@@ -85,11 +110,17 @@ fn opinion(answer: &Answer) -> Value {
     let made_by = &answer.provenance;
     let mut detail = Detail::new(answer.lang);
     detail.list(words::TRIAGE, [say(lang, words::triage(answer.triage)).to_owned()]);
+    detail.list(words::RAISED, made_by.triage_raised.iter().map(|it| say(lang, words::raised(it.by)).to_owned()));
     detail.list(words::ABSTAINED, answer.abstained.iter().map(|it| say(lang, words::abstained(it.reason)).to_owned()));
     detail.list(words::DEGRADED, made_by.degraded.iter().map(|it| say(lang, words::degraded(*it)).to_owned()));
+    let outside = made_by.outside_training.iter().map(|it| say(lang, words::outside(it.what)).to_owned());
+    detail.list(words::OUTSIDE, outside);
     let cause = |it: &Cause| join([labelled(lang, say(lang, words::band(it.band)), &it.name), it.because.to_string()]);
     detail.list(words::CAUSES, answer.possible_causes.iter().map(cause));
-    let check = |it: &Check| join([it.what.to_string(), it.why.to_string(), by(answer, it.origin, &None)]);
+    let check = |it: &Check| {
+        let place = it.place.map_or("", |place| say(lang, words::place(place)));
+        join([it.what.to_string(), it.why.to_string(), place.to_owned(), by(answer, it.origin, &None)])
+    };
     detail.list(words::CHECKS, answer.suggested_checks.iter().map(check));
     detail.list(words::DEPARTMENT, [department(answer, &answer.department)]);
     detail.list(words::HINT, made_by.department_hint.iter().map(|it| department(answer, it)));
@@ -115,6 +146,7 @@ fn card(answer: &Answer, part: &str, indicator: &str, summary: &str, detail: Det
         "red_flag" => words::RED_FLAG,
         "cannot_exclude" => words::CANNOT_EXCLUDE,
         "cautions" => words::CAUTION,
+        "notifiable" => words::NOTIFIABLE,
         "missing" => words::QUESTION,
         _ => words::CAUSES,
     };

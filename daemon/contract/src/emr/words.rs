@@ -49,6 +49,9 @@ pub const DEGRADED: Words = ("受限", "Degraded");
 pub const DROPPED: Words = ("略去的模型文字行数", "Lines of the model that were left out");
 pub const DRAFT: Words = ("AI会诊意见草稿，待医师审阅", "Draft of an AI opinion, to be reviewed by a physician");
 pub const NOT_REVIEWED: Words = ("未经医师审核", "not physician-reviewed");
+pub const NOTIFIABLE: Words = ("疑似法定报告疾病", "Suspected notifiable disease");
+pub const OUTSIDE: Words = ("训练数据少有此类病例", "The training data had few such cases");
+pub const RAISED: Words = ("分诊提高", "Triage raised");
 pub const CLOCK: Words = ("时间取自本机时钟，可能不准", "The time is that of the box's own clock, which may be wrong");
 pub const SEALED: Words = (
     "签名和哈希针对原始JSON答复，不针对本Bundle",
@@ -87,6 +90,45 @@ pub fn origin(origin: Origin) -> Words {
         Origin::Rule => ("规则", "rule"),
         Origin::Model => ("AI模型", "AI model"),
         Origin::Standing => ("科室常规", "standing for the department"),
+    }
+}
+
+pub fn place(place: Place) -> Words {
+    match place {
+        Place::Here => ("本诊所", "here"),
+        Place::Refer => ("转诊", "by referral"),
+    }
+}
+
+pub fn caution(urgency: CautionUrgency) -> Words {
+    match urgency {
+        CautionUrgency::Weigh => ("请权衡", "to be weighed"),
+        CautionUrgency::BlockAndConfirm => ("医师确认前不用", "not before a physician has confirmed it"),
+    }
+}
+
+pub fn class(class: NotifiableClass) -> Words {
+    match class {
+        NotifiableClass::A => ("甲类", "class A"),
+        NotifiableClass::B => ("乙类", "class B"),
+        NotifiableClass::C => ("丙类", "class C"),
+        NotifiableClass::AsB => ("按乙类管理", "managed as class B"),
+    }
+}
+
+pub fn raised(by: RaisedBy) -> Words {
+    match by {
+        RaisedBy::DrugRule => ("用药规则", "by a drug rule"),
+        RaisedBy::Model => ("AI模型", "by the AI model"),
+    }
+}
+
+pub fn outside(what: OutsideWhat) -> Words {
+    match what {
+        OutsideWhat::Department => ("科室", "department"),
+        OutsideWhat::Language => ("语言", "language"),
+        OutsideWhat::AgeGroup => ("年龄段", "age group"),
+        OutsideWhat::Pregnancy => ("妊娠", "pregnancy"),
     }
 }
 

@@ -13,6 +13,9 @@ pub const NOT_IN_FHIR: LeftOut = &[
     ("/v", "the contract's; a bundle has FHIR's"),
     ("/type", "is `resourceType`"),
     ("/review/state", "is ClinicalImpression.status"),
+    ("/medication_cautions/*/urgency", "is DetectedIssue.severity, one for one"),
+    ("/provenance/adapter/covers/*", "lost: it is in `box/info`, and in the adapter's manifest by its hash"),
+    ("/provenance/adapter/urgency_clear_at", "lost: it is in the adapter's manifest, by its hash"),
     ("/patient_text", PATIENT_TEXT),
     ("/red_flags/*/urgency", "is DetectedIssue.severity, one for one"),
     ("/provenance/timings/*", "lost: of interest to whoever looks after the box"),
@@ -28,6 +31,14 @@ pub const NOT_IN_CARDS: LeftOut = &[
     ("*/urgency", "is the indicator, or said in words"),
     ("*/origin", "said in words"),
     ("*/band", "said in words"),
+    ("*/where", "said in words"),
+    ("*/class", "said in words"),
+    ("/provenance/triage_raised/*", "said in words; the number is for machines"),
+    ("/provenance/outside_training/*", "said in words; the number is for machines"),
+    ("/provenance/department_choice/*", "for machines: in the bundle"),
+    ("/provenance/dropped/*", "for machines: in the bundle"),
+    ("/provenance/adapter/covers/*", "lost"),
+    ("/provenance/adapter/urgency_clear_at", "lost"),
     ("/abstained/reason", "said in words"),
     ("/uncertainty/*", "said in words; the number is for machines"),
     ("/provenance/degraded/*", "said in words"),
@@ -69,7 +80,7 @@ pub fn missing(answer: &Answer, mapped: &Value, left_out: &[(&str, &str)]) -> Ve
 fn walk(at: String, value: &Value, leaves: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(key, value)| {
-            if at.ends_with("/trained_on") {
+            if at.ends_with("/trained_on") || at.ends_with("/dropped") {
                 leaves.push((format!("{at}/*"), alike(key)));
             }
             walk(format!("{at}/{key}"), value, leaves);

@@ -84,6 +84,11 @@ pub fn origin(origin: Origin) -> Value {
     extension("origin", "valueCode", json!(words::code(&origin)))
 }
 
+/// By way of text: as a 64-bit number -0.52 would be -0.5199999809….
+pub fn decimal(number: Option<f32>) -> Value {
+    json!(number.and_then(|number| number.to_string().parse::<f64>().ok()))
+}
+
 /// One of our own, which the README lists.
 pub fn extension(name: &str, kind: &str, value: Value) -> Value {
     if value.is_null() { Value::Null } else { json!({"url": own(name), kind: value}) }

@@ -22,6 +22,19 @@ pub fn entry(answer: &Answer) -> (String, Value) {
             answer.provenance.department_hint.as_ref().map(|hint| {
                 extension("department-hint", "valueCoding", element::department(answer.lang, hint))
             }),
+            answer.provenance.department_choice.as_ref().map(|it| {
+                extensions("department-choice", [
+                    ("by", "valueCode", json!(words::code(&it.by))),
+                    ("probability", "valueDecimal", element::decimal(it.probability)),
+                ])
+            }),
+            answer.provenance.triage_raised.as_ref().map(|it| {
+                extensions("triage-raised", [
+                    ("from", "valueCode", json!(words::code(&it.from))),
+                    ("by", "valueCode", json!(words::code(&it.by))),
+                    ("probability", "valueDecimal", element::decimal(it.probability)),
+                ])
+            }),
             uncertainty(answer),
         ],
         "requestIdentifier": consultation(answer),
@@ -63,14 +76,12 @@ fn module(answer: &Answer) -> String {
 
 fn uncertainty(answer: &Answer) -> Value {
     let it = &answer.uncertainty;
-    // By way of text: as a 64-bit number -0.52 would be -0.5199999809….
-    let mean: Option<f64> = it.mean_logprob.and_then(|mean| mean.to_string().parse().ok());
     extensions(
         "uncertainty",
         [
             ("level", "valueCode", json!(words::code(&it.level))),
             ("basis", "valueCode", json!(words::code(&it.basis))),
-            ("mean-logprob", "valueDecimal", json!(mean)),
+            ("mean-logprob", "valueDecimal", element::decimal(it.mean_logprob)),
         ],
     )
 }
@@ -116,11 +127,19 @@ fn messages(answer: &Answer) -> Vec<Value> {
         };
         issue("warning", kind, words::code(it), say(words::degraded(*it)))
     });
-    let dropped = Some(answer.provenance.lines_dropped).filter(|lines| *lines > 0).map(|lines| {
-        let said = text::labelled(answer.lang, words::say(answer.lang, words::DROPPED), &lines.to_string());
-        issue("information", "suppressed", "lines_dropped".to_owned(), said)
+    let outside = answer.provenance.outside_training.iter().map(|it| {
+        let samples = it.samples.map(|samples| format!(" ({samples})")).unwrap_or_default();
+        let said = text::labelled(answer.lang, words::say(answer.lang, words::OUTSIDE), &say(words::outside(it.what)));
+        issue("warning", "business-rule", words::code(&it.what), said + &samples)
     });
-    abstained.chain(degraded).chain(dropped).collect()
+    let left_out = |code: String, lines: u32| {
+        let said = text::labelled(answer.lang, words::say(answer.lang, words::DROPPED), &lines.to_string());
+        issue("information", "suppressed", code, said)
+    };
+    let lines = answer.provenance.lines_dropped;
+    let dropped = (lines > 0).then(|| left_out("lines_dropped".to_owned(), lines));
+    let kinds = answer.provenance.dropped.iter().map(|(kind, lines)| left_out(words::code(kind), *lines));
+    abstained.chain(degraded).chain(outside).chain(dropped).chain(kinds).collect()
 }
 
 fn told(answer: &Answer) -> Vec<String> {

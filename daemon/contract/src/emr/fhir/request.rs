@@ -1,7 +1,7 @@
 //! ServiceRequest: a check that is suggested. Intent `proposal` and status `draft`: it orders nothing, and an EMR makes
 //! its own order of it when a physician wants that.
 
-use super::{device, element, guidance, instant, issue, notes, refer, resource, subject, text, words};
+use super::{device, element, guidance, instant, issue, notes, own, refer, resource, subject, text, words};
 use crate::{
     answer::{Answer, Check, Origin},
     words::{Triage, Urgency},
@@ -27,6 +27,10 @@ fn entry(answer: &Answer, check: &Check) -> Value {
         "subject": subject(answer),
         "authoredOn": instant(answer.provenance.at_unix_s),
         "requester": device(answer),
+        "locationCode": check.place.map(|place| {
+            let coding = json!({"system": own("where"), "code": words::code(&place)});
+            json!([{"coding": [coding], "text": words::say(answer.lang, words::place(place))}])
+        }),
         "reasonCode": [element::concept(&check.why)],
         "supportingInfo": supporting,
         "note": notes(),
