@@ -91,10 +91,7 @@ impl Dice {
                 Size::Most => true,
             };
             if there {
-                // The schema does not say which words are its names.
-                let value =
-                    if key == "dropped" { json!({"dose": self.below(9), "link": 1}) } else { self.value(property) };
-                object.insert(key.clone(), value);
+                object.insert(key.clone(), self.value(property));
             }
         }
         Value::Object(object)

@@ -138,7 +138,7 @@ fn messages(answer: &Answer) -> Vec<Value> {
     };
     let lines = answer.provenance.lines_dropped;
     let dropped = (lines > 0).then(|| left_out("lines_dropped".to_owned(), lines));
-    let kinds = answer.provenance.dropped.iter().map(|(kind, lines)| left_out(words::code(kind), *lines));
+    let kinds = answer.provenance.dropped.iter().map(|it| left_out(words::code(&it.kind), it.lines));
     abstained.chain(degraded).chain(outside).chain(dropped).chain(kinds).collect()
 }
 
