@@ -102,11 +102,24 @@ pub struct RedFlag {
     pub rule: String,
     pub title: Bilingual,
     pub must_not_miss: Vec<Disease>,
-    pub checks: Vec<Bilingual>,
+    pub checks: Vec<FlagCheck>,
     pub urgency: Urgency,
     pub source: String,
     /// What in the case made the rule fire: finding codes, vitals, or the words of the complaint.
     pub because: Vec<Line>,
+}
+
+/// A check that a rule asks for, and what it takes. (The first boxes say only the name.)
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FlagCheck {
+    #[serde(flatten)]
+    pub name: Bilingual,
+    /// Whether a village clinic can usually make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<bool>,
+    /// The code in `case.resources` without which it cannot be made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -98,6 +98,8 @@ pub enum Triage {
 pub enum Urgency {
     /// Worth a look at the next visit.
     Routine,
+    /// Referral within two weeks: a cancer may be behind it. Yellow, because what stays green is not looked at.
+    Soon,
     /// Within the day.
     Urgent,
     /// Now; referral while treating.
@@ -108,7 +110,7 @@ impl Urgency {
     pub fn triage(self) -> Triage {
         match self {
             Self::Routine => Triage::Green,
-            Self::Urgent => Triage::Yellow,
+            Self::Soon | Self::Urgent => Triage::Yellow,
             Self::Immediate => Triage::Red,
         }
     }

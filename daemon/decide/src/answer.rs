@@ -159,7 +159,7 @@ fn causes(model: &Opinion, fired: &Fired) -> List<Cause, CAUSES_MAX> {
 fn checks(fired: &Fired, model: &Opinion, case: &Case, lang: Lang) -> Lines<Check> {
     let by_rules = fired.red_flags.iter().flat_map(|flag| {
         flag.checks.iter().map(move |check| Check {
-            what: Line::cut(word(check, lang)),
+            what: Line::cut(word(&check.name, lang)),
             why: Line::cut(word(&flag.title, lang)),
             origin: Origin::Rule,
             place: None,

@@ -1,48 +1,68 @@
 //! The red-flag rules: what must not be missed in a case, whatever the model says or does not say.
 //!
 //! ```text
-//! adapters/rules/*.json ──(built in)──▶ RuleSet ──check(case)──▶ red flags, exclusions, questions, triage
+//! adapters/rules/*.json ──(built in, or a folder)──▶ RuleSet ──check(case)──▶ red flags, exclusions, questions, triage
+//!
+//! case ──normal──▶ plain text ──phrase──▶ words ──clause──▶ stated findings ─┐
+//!                      └──number──▶ measured: vitals, ages, durations ───────┴─patient──▶ trigger ──▶ fires, waits, silent
 //! ```
-//! A rule fires only on what is known. Where the age or a pregnancy is unknown and would decide,
+//! A rule fires only on what is known. Where the age, the sex or a pregnancy is unknown and would decide,
 //! it does not guess: it asks. No I/O and no clock, so the same case always gives the same flags.
 
+mod clause;
 mod data;
 pub mod drugs;
-mod negation;
+mod language;
+mod measured;
+mod normal;
 mod notifiable;
+mod number;
 mod patient;
+mod phrase;
+mod relative;
 mod trigger;
 mod vital;
 
 #[cfg(test)]
 mod tests;
 
+pub use data::{Fault, File, MANIFEST, Manifest};
+
 use contract::{
-    answer::{Exclusion, Line, Notifiable, Origin, Question, RedFlag, ReviewState, RulesRef},
+    answer::{Exclusion, FlagCheck, Line, Notifiable, Origin, Question, RedFlag, ReviewState, RulesRef},
     case::Case,
     ids::Lang,
     words::{Bilingual, Triage, Urgency},
 };
-use data::{Fault, RuleText, StandingText};
+use data::{Review, RuleText, StandingText};
 use drugs::{Cautioned, DrugRules};
+use language::Language;
 use notifiable::NotifiableTable;
-use patient::{Finding, Patient};
+use patient::Patient;
 use std::{
     cell::OnceCell,
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    sync::LazyLock,
+    fmt,
+    sync::{Arc, LazyLock},
 };
 use trigger::{Evidence, Missing, Verdict};
 
 /// The rules, their phrases compiled. Rules stand in the order of the answer: urgency, then id.
 pub struct RuleSet {
-    findings: BTreeMap<String, Finding>,
+    version: String,
+    language: Language,
     rules: Vec<RuleText>,
     standing: StandingText,
     drugs: DrugRules,
     notifiable: NotifiableTable,
     sha256: String,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RuleSet {} ({} rules, {})", self.version, self.rules.len(), &self.sha256[..12])
+    }
 }
 
 /// What the rules say about one case. `red_flags` and `exclusions` are in the same order, the urgent first.
@@ -57,27 +77,49 @@ pub struct Fired {
 
 impl RuleSet {
     /// The rule set that this program was built with.
-    pub fn builtin() -> &'static RuleSet {
-        static BUILTIN: LazyLock<RuleSet> = LazyLock::new(|| {
-            RuleSet::load(data::FINDINGS, data::STANDING, &data::RULES)
-                .expect("the built-in rules are loaded by every test, so a fault in them is never shipped")
+    pub fn builtin() -> Arc<RuleSet> {
+        static BUILTIN: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
+            let built = RuleSet::load(&data::BUILTIN);
+            Arc::new(built.expect("the built-in rules are proven by a test, so a fault in them is never shipped"))
         });
-        &BUILTIN
+        Arc::clone(&BUILTIN)
+    }
+
+    /// A set from its files, if each rule fires for its own examples and is silent for those that it should be silent for.
+    pub fn proven(files: &[File]) -> Result<Self, Fault> {
+        let set = Self::load(files)?;
+        for rule in &set.rules {
+            let positive = rule.examples.positive.iter().map(|example| (example, true));
+            let negative = rule.examples.negative.iter().map(|example| (example, false));
+            for (example, expected) in positive.chain(negative) {
+                let case: Case = serde_json::from_value(example.clone())
+                    .map_err(|source| Fault::NoCase { rule: rule.id.clone(), source })?;
+                let fires = matches!(rule.trigger.judge(&Patient::read(&case, &set.language)), Verdict::Fires(_));
+                if fires != expected {
+                    return Err(Fault::Example { rule: rule.id.clone(), example: example.to_string(), fires });
+                }
+            }
+        }
+        Ok(set)
     }
 
     /// Says which rules spoke. The set counts as reviewed only when a physician has signed all of it.
     pub fn reference(&self) -> RulesRef {
-        let all_reviewed =
-            self.drugs.all_reviewed() && self.rules.iter().all(|rule| rule.review == ReviewState::PhysicianReviewed);
+        let all_reviewed = self.drugs.all_reviewed() && self.rules.iter().all(|rule| rule.review.is_signed());
         RulesRef {
-            version: data::VERSION.into(),
+            version: self.version.clone(),
             sha256: self.sha256.clone(),
             review: if all_reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
         }
     }
 
+    /// The rules' ids, in the order of the answer.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.id.as_str())
+    }
+
     pub fn check(&self, case: &Case, lang: Lang) -> Fired {
-        let patient = Patient::read(case, &self.findings);
+        let patient = Patient::read(case, &self.language);
         let mut fired = Fired { red_flags: vec![], exclusions: vec![], ask: vec![], triage: Triage::Green };
         let mut waiting: BTreeMap<Missing, BTreeSet<&str>> = BTreeMap::new();
         for rule in &self.rules {
@@ -104,7 +146,7 @@ impl RuleSet {
     pub fn cautions(&self, case: &Case, lang: Lang, model: &[&str]) -> Cautioned {
         // Read only when a drug rule asks for it: most cases have no drug that any rule is about.
         let patient = OnceCell::new();
-        let read = || Patient::read(case, &self.findings);
+        let read = || Patient::read(case, &self.language);
         self.drugs.check(case, lang, model, &|code| patient.get_or_init(read).found(code).is_some())
     }
 
@@ -128,16 +170,10 @@ impl RuleSet {
         }
     }
 
-    fn load(findings: data::File, standing: data::File, rules: &[data::File]) -> Result<Self, Fault> {
-        let sha256 =
-            data::sha256([findings, standing, data::DRUG_NAMES, data::DRUGS, data::NOTIFIABLE].iter().chain(rules));
-        let drugs = DrugRules::load(data::DRUG_NAMES, data::DRUGS)?;
-        let notifiable = NotifiableTable::load(data::NOTIFIABLE)?;
-        let findings = data::findings(findings)?;
-        let standing = data::standing(standing)?;
-        let mut rules = data::rules(rules, &findings)?;
+    fn load(files: &[File]) -> Result<Self, Fault> {
+        let data::Parsed { manifest, language, standing, mut rules, drugs, notifiable, sha256 } = data::parse(files)?;
         rules.sort_by(|a, b| (Reverse(a.urgency), &a.id).cmp(&(Reverse(b.urgency), &b.id)));
-        Ok(Self { findings, rules, standing, drugs, notifiable, sha256 })
+        Ok(Self { version: manifest.version, language, rules, standing, drugs, notifiable, sha256 })
     }
 }
 
@@ -146,7 +182,7 @@ fn red_flag(rule: &RuleText, evidence: Vec<Evidence>) -> RedFlag {
         rule: rule.id.clone(),
         title: rule.title.clone(),
         must_not_miss: rule.must_not_miss.to_vec(),
-        checks: rule.minimum_checks.to_vec(),
+        checks: rule.minimum_checks.iter().map(FlagCheck::clone).collect(),
         urgency: rule.urgency,
         source: rule.source.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         because: evidence.into_iter().map(|e| e.because).collect(),
@@ -168,7 +204,7 @@ fn exclusion(rule: &RuleText, evidence: &[Evidence], lang: Lang) -> Exclusion {
         condition: Line::cut(&names.join(names_joint)),
         icd10: rule.must_not_miss[0].icd10.clone(),
         because: Line::cut(&labels.join(labels_joint)),
-        next_check: Some(Line::cut(said(&rule.minimum_checks[0], lang))),
+        next_check: Some(Line::cut(said(&rule.minimum_checks[0].name, lang))),
         urgency: rule.urgency,
         origin: Origin::Rule,
         rule: Some(rule.id.clone()),
@@ -180,6 +216,8 @@ fn question(missing: Missing, diseases: &BTreeSet<&str>, lang: Lang) -> Question
     let (question, why) = match (missing, lang) {
         (Missing::Age, Lang::Zh) => ("患者年龄是多少？", "年龄不明，无法判断是否需警惕："),
         (Missing::Age, Lang::En) => ("How old is the patient?", "Without the age the rules cannot judge: "),
+        (Missing::Sex, Lang::Zh) => ("患者是男是女？", "性别不明，无法判断是否需警惕："),
+        (Missing::Sex, Lang::En) => ("Is the patient male or female?", "Without the sex the rules cannot judge: "),
         (Missing::Pregnancy, Lang::Zh) => ("是否怀孕或在产后？孕几周？", "妊娠情况不明，无法判断是否需警惕："),
         (Missing::Pregnancy, Lang::En) => (
             "Is the patient pregnant or post-partum? How many weeks?",

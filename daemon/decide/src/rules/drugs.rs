@@ -18,7 +18,7 @@ mod tests;
 
 use super::data::File;
 use contract::{
-    answer::{Caution, CautionUrgency, Line, Origin, Question, ReviewState},
+    answer::{Caution, CautionUrgency, Line, Origin, Question},
     case::Case,
     ids::Lang,
     words::Bilingual,
@@ -79,14 +79,17 @@ struct Drug<'n> {
 
 impl DrugRules {
     pub fn load(names: File, rules: File) -> Result<Self, Fault> {
-        let names = Names::compile(data::names(names)?)?;
-        let RulesText { contexts, mut rules } = data::parse(rules)?;
+        let names = Names::compile(data::json(names)?)?;
+        let RulesText { contexts, mut rules } = data::json(rules)?;
         let compiled = contexts.into_iter().map(|(code, text)| Ok((code.clone(), Context::compile(&code, text)?)));
         let contexts = compiled.collect::<Result<BTreeMap<_, _>, _>>()?;
         let mut ids = BTreeSet::new();
         for rule in &rules {
             if !ids.insert(rule.id.clone()) {
                 return Err(Fault::RuleTwice { rule: rule.id.clone() });
+            }
+            if !rule.review.is_complete() {
+                return Err(Fault::Signature { rule: rule.id.clone() });
             }
             let classes = rule.drug.iter().chain(&rule.weigh).chain(rule.when.iter().filter_map(class_of));
             if let Some(unknown) = classes.into_iter().find(|class| !names.knows_class(class)) {
@@ -105,7 +108,7 @@ impl DrugRules {
     }
 
     pub fn all_reviewed(&self) -> bool {
-        self.rules.iter().all(|rule| rule.review == ReviewState::PhysicianReviewed)
+        self.rules.iter().all(|rule| rule.review.is_signed())
     }
 
     /// `model`: the lines that the model wrote. `finding`: whether the red-flag rules found a code stated.

@@ -1,7 +1,6 @@
 //! Which of the diseases that rules name the law wants reported, and in which class. Suspected, by rule: whether to report
 //! is the physician's word, within the law's time.
 
-use super::data::{Fault, File};
 use contract::{
     answer::{Notifiable, NotifiableClass, RedFlag},
     words::Bilingual,
@@ -27,10 +26,6 @@ struct DiseaseText {
 }
 
 impl NotifiableTable {
-    pub fn load((file, content): File) -> Result<Self, Fault> {
-        serde_json::from_str(content).map_err(|source| Fault::Json { file, source })
-    }
-
     /// The gravest class first; each disease once, under the first rule that names it.
     pub fn among(&self, red_flags: &[RedFlag]) -> Vec<Notifiable> {
         let mut seen = BTreeSet::new();

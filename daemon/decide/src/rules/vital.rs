@@ -17,9 +17,8 @@ impl VitalBound {
         Some(Self { sign, at_least, bound: bound.parse().ok()? })
     }
 
-    /// The measured value, where it was measured and is within the bound.
-    pub fn measured(&self, vitals: &Vitals) -> Option<f32> {
-        (self.sign.of)(vitals).filter(|value| (*value >= self.bound) == self.at_least)
+    pub fn holds(&self, value: f32) -> bool {
+        (value >= self.bound) == self.at_least
     }
 }
 
@@ -28,10 +27,10 @@ pub struct Sign {
     pub code: &'static str,
     pub zh: &'static str,
     pub en: &'static str,
-    of: fn(&Vitals) -> Option<f32>,
+    pub of: fn(&Vitals) -> Option<f32>,
 }
 
-static SIGNS: [Sign; 7] = [
+pub static SIGNS: [Sign; 7] = [
     Sign { code: "t_c", zh: "体温", en: "temperature", of: |v| v.t_c },
     Sign { code: "hr", zh: "脉搏", en: "heart rate", of: |v| v.hr },
     Sign { code: "rr", zh: "呼吸", en: "respiratory rate", of: |v| v.rr },

@@ -1,15 +1,14 @@
 //! The two files: `drugs.json` (the rules and what they ask about) and `drug_classes.json` (the names). Every field is
 //! known; a file that says more or less is refused.
 
-use super::names::NamesText;
 use contract::{
-    answer::{AtLeastOne, CautionUrgency, Disease, ReviewState},
+    answer::{AtLeastOne, CautionUrgency, Disease},
     words::Bilingual,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
-pub use crate::rules::data::{Fault, File, Source};
+pub use crate::rules::data::{Fault, File, Review, Source, json};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +53,7 @@ pub struct RuleText {
     pub action: Bilingual,
     pub urgency: CautionUrgency,
     pub source: AtLeastOne<Source>,
-    pub review: ReviewState,
+    pub review: Review,
     pub examples: DrugExamples,
 }
 
@@ -117,12 +116,4 @@ impl TryFrom<String> for Atom {
             _ => Err(fault()),
         }
     }
-}
-
-pub fn parse<T: DeserializeOwned>((file, content): File) -> Result<T, Fault> {
-    serde_json::from_str(content).map_err(|source| Fault::Json { file, source })
-}
-
-pub fn names(file: File) -> Result<NamesText, Fault> {
-    parse(file)
 }
