@@ -19,6 +19,7 @@ mod notifiable;
 mod number;
 mod patient;
 mod phrase;
+pub mod recall;
 mod relative;
 mod trigger;
 mod vital;
