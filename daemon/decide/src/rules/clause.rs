@@ -6,7 +6,8 @@
 //! deny_at_once   不 没 not                   denies what follows at once: 不发烧
 //! deny_not       无力 没胃口 no relief        holds a denial and denies nothing
 //! suppose        会不会 预防 what if          what follows is not so, or not yet
-//! past + over    以前 … 过/好了               it was, and is over; `again` (又 现在) takes that back
+//! idiom          笑得肚子痛 气得吐血         is said of no body
+//! past + over    以前 … 过/好了               it was, and is over, here or in the next clause; `again` (又 现在) takes that back
 //! other          邻居 隔壁                    as its clause's subject: somebody else, unless they report (`reports`)
 //! others_thing   邻居家狗                     not somebody else, but what did it to the patient
 //! elder, child, husband, wife                the patient or another, as `relative.rs` tells
@@ -28,6 +29,7 @@ pub struct CueText {
     deny_at_once: Vec<String>,
     deny_not: Vec<String>,
     suppose: Vec<String>,
+    idiom: Vec<String>,
     past: Vec<String>,
     over: Vec<String>,
     again: Vec<String>,
@@ -47,6 +49,7 @@ pub struct Cues {
     deny_at_once: Topic,
     deny_not: Topic,
     suppose: Topic,
+    idiom: Topic,
     past: Topic,
     over: Topic,
     again: Topic,
@@ -66,6 +69,7 @@ impl Cues {
             deny_at_once: builder.topic(&text.deny_at_once)?,
             deny_not: builder.topic(&text.deny_not)?,
             suppose: builder.topic(&text.suppose)?,
+            idiom: builder.topic(&text.idiom)?,
             past: builder.topic(&text.past)?,
             over: builder.topic(&text.over)?,
             again: builder.topic(&text.again)?,
@@ -93,6 +97,10 @@ pub struct Reading<'t> {
 
 /// Farther than this a denial does not reach, except through a list.
 const DENIAL_BYTES_MAX: usize = 36;
+
+/// Said of a whole list at its end.
+const ALL_NO: [&str; 12] =
+    ["都没有", "也没有", "均无", "全没有", "都没", "也没", "从来没有", "没有过", "都不", "全无", "都否认", "均阴性"];
 
 /// What may stand before a subject.
 const LEADS: [&str; 27] = [
@@ -143,10 +151,12 @@ impl<'t> Reading<'t> {
 
     /// Whether these words are stated, of the patient and of now. Of a background (a past cancer) the past counts.
     pub fn counts(&self, span: &Span, cues: &Cues, who: &Who, past_counts: bool) -> bool {
-        let clause = self.clauses[self.clause_of(span.start)].clone();
+        let number = self.clause_of(span.start);
+        let clause = self.clauses[number].clone();
         !self.denied(span, &clause, cues)
             && !self.supposed(span, &clause, cues)
-            && (past_counts || !self.is_past(&clause, cues))
+            && !self.within(cues.idiom, &clause).any(|idiom| idiom.start < span.end && span.start < idiom.end)
+            && (past_counts || !self.is_past(number, cues))
             && !self.of_another(span, &clause, cues, who)
     }
 
@@ -168,22 +178,31 @@ impl<'t> Reading<'t> {
         between.len() <= DENIAL_BYTES_MAX || ["、", " or ", "/", "或", "及"].iter().any(|list| between.contains(list))
     }
 
-    /// "胸痛:无", "chest pain (-)".
+    /// "胸痛:无", "chest pain (-)", "胸痛、胸闷都没有".
     fn answered_no(&self, span: &Span, clause: &Range<usize>) -> bool {
         let after = self.text[span.end..clause.end].trim_start_matches(|c: char| " :()的".contains(c));
-        let after = after.trim_end_matches(|c: char| " )".contains(c));
+        let after = after.trim_end_matches(|c: char| " )了".contains(c));
+        let list = |rest: &str| {
+            rest.is_empty() || ["、", "和", "或", "跟", "以及", "也"].iter().any(|joint| rest.starts_with(joint))
+        };
         matches!(after, "无" | "没有" | "没" | "否认" | "阴性" | "none" | "negative" | "absent" | "-" | "no")
+            || ALL_NO.iter().filter_map(|no| after.strip_suffix(no)).any(list)
     }
 
     fn supposed(&self, span: &Span, clause: &Range<usize>, cues: &Cues) -> bool {
         self.within(cues.suppose, clause).any(|cue| cue.end <= span.start)
     }
 
-    pub fn is_past(&self, clause: &Range<usize>, cues: &Cues) -> bool {
-        let says = |topic| self.within(topic, clause).next().is_some();
+    fn is_past(&self, number: usize, cues: &Cues) -> bool {
+        let clause = &self.clauses[number];
+        let says = |topic, clause| self.within(topic, clause).next().is_some();
         // 晕过去, 醒过来 are of now.
-        let over = |cue: &Span| !self.text[cue.end..].starts_with(['去', '来']);
-        says(cues.past) && self.within(cues.over, clause).any(over) && !says(cues.again)
+        let over = |clause| {
+            let mut said = self.within(cues.over, clause);
+            said.any(|cue| !self.text[cue.end..].starts_with(['去', '来']))
+        };
+        let next = || self.clauses.get(number + 1).is_some_and(|next| over(next) && !says(cues.again, next));
+        says(cues.past, clause) && !says(cues.again, clause) && (over(clause) || next())
     }
 
     /// What was usual or once: its numbers are not of today.
@@ -242,7 +261,9 @@ fn clauses(text: &str) -> Vec<Range<usize>> {
         let after = chars.peek().map_or('\n', |(_, c)| *c);
         let ends = match c {
             '。' | ';' | '!' | '?' | '\n' | '…' | '|' => true,
-            ',' => !(before.is_ascii_digit() && after.is_ascii_digit()),
+            ',' => {
+                !(before.is_ascii_digit() && after.is_ascii_digit()) && !in_a_denied_list(&text[start..at], &text[at..])
+            }
             '.' => !after.is_ascii_alphanumeric(),
             ' ' => is_han(before) && is_han(after),
             _ => false,
@@ -261,6 +282,20 @@ fn clauses(text: &str) -> Vec<Range<usize>> {
     clauses
 }
 
+/// "No fever, cough or vomiting": the comma parts no more than a "、" does.
+fn in_a_denied_list(before: &str, after: &str) -> bool {
+    let before = before.trim_start();
+    if !["no ", "denies ", "without ", "denied ", "not had "].iter().any(|denial| before.starts_with(denial)) {
+        return false;
+    }
+    let sentence = after.split(['.', ';', '!', '?', '\n']).next().unwrap_or_default();
+    let lists = [" or ", " nor "].iter().any(|or| sentence.contains(or));
+    sentence.len() <= LIST_BYTES_MAX && lists && !sentence.contains(" but ")
+}
+
+/// A list is short.
+const LIST_BYTES_MAX: usize = 60;
+
 fn is_han(c: char) -> bool {
     ('\u{4e00}'..='\u{9fff}').contains(&c)
 }
@@ -274,6 +309,8 @@ mod tests {
         let cut = |text: &'static str| clauses(text).into_iter().map(|c| text[c].trim()).collect::<Vec<_>>();
         assert_eq!(cut("发热,咳嗽。不但痛但能走"), ["发热", "咳嗽", "不但痛", "但能走"]);
         assert_eq!(cut("t 38.5. no fever but cough"), ["t 38.5", "no fever", "but cough"]);
+        assert_eq!(cut("no fever, cough or rash, then"), ["no fever, cough or rash", "then"]);
+        assert_eq!(cut("no fever, cough"), ["no fever", "cough"]);
         assert_eq!(cut("没有发热 胸闷 bp 160"), ["没有发热", "胸闷 bp 160"]);
         assert_eq!(cut(""), Vec::<&str>::new());
     }

@@ -39,6 +39,11 @@ impl<'a> Plain<'a> {
         self.written[start..end].trim()
     }
 
+    /// Bytes of the plain text that come from the first so many as they were written.
+    pub fn len_of(&self, written: usize) -> usize {
+        self.origin.partition_point(|at| (*at as usize) < written)
+    }
+
     fn take(&mut self, at: u32, c: char) {
         if c.is_ascii() {
             self.push(at, c.to_ascii_lowercase());

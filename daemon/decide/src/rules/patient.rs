@@ -49,7 +49,7 @@ impl<'a> Patient<'a> {
             who: Who { age, sex, expecting },
             durations: number::durations(&plain.text, &numbers),
             overall: overall(case),
-            complaint: plain_len(&case.complaint.text),
+            complaint: plain.len_of(case.complaint.text.len()),
             plain: &plain,
             reading: &reading,
         };
@@ -146,10 +146,6 @@ fn text(case: &Case) -> String {
         lines.extend(items.iter().map(|item| -> &str { item }));
     }
     lines.join("\n")
-}
-
-fn plain_len(text: &str) -> usize {
-    Plain::of(text).text.len()
 }
 
 /// What the tablet says of the complaint's duration, in days.

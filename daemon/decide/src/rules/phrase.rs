@@ -137,7 +137,7 @@ impl Builder {
             sets
         });
         let mut beginning_with: Vec<Vec<Phrase>> = self.sets.iter().map(|_| Vec::new()).collect();
-        let sets_of = sets_of.collect();
+        let sets_of: Vec<Vec<Set>> = sets_of.collect();
         self.phrases.into_iter().for_each(|phrase| beginning_with[phrase.first as usize].push(phrase));
         Ok(Lexicon { automaton, sets_of, beginning_with, topics: self.topics })
     }
@@ -266,9 +266,10 @@ impl Lexicon {
     /// Of each topic: where it is spoken of, in the order of the text. `clause_of` tells clauses apart by their number.
     pub fn read(&self, text: &str, clause_of: impl Fn(usize) -> usize) -> Vec<Vec<Span>> {
         let mut found = vec![Vec::new(); self.topics];
-        let words = self.words(text);
-        for (first, phrases) in self.beginning_with.iter().enumerate() {
-            for (start, end) in &words[first] {
+        let (words, hit) = self.words(text);
+        for first in hit {
+            let phrases = &self.beginning_with[first as usize];
+            for (start, end) in if phrases.is_empty() { &[] } else { words[first as usize].as_slice() } {
                 let clause = clause_of(*start);
                 for phrase in phrases {
                     let reach = |step: &Step| !words[step.set as usize].is_empty();
@@ -286,19 +287,26 @@ impl Lexicon {
         found
     }
 
-    /// Of each set: where its words stand, in the order of the text.
-    fn words(&self, text: &str) -> Vec<Vec<(usize, usize)>> {
-        let mut words = vec![Vec::new(); self.beginning_with.len()];
+    /// Of each set: where its words stand, in the order of the text; and the sets that have any.
+    fn words(&self, text: &str) -> (Vec<Vec<(usize, usize)>>, Vec<Set>) {
+        let mut words: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.beginning_with.len()];
+        let mut sets = Vec::new();
         for hit in self.automaton.find_overlapping_iter(text) {
             if is_whole(text, hit.start(), hit.end()) {
                 for set in &self.sets_of[hit.pattern().as_usize()] {
-                    words[*set as usize].push((hit.start(), hit.end()));
+                    let places = &mut words[*set as usize];
+                    if places.is_empty() {
+                        sets.push(*set);
+                    }
+                    places.push((hit.start(), hit.end()));
                 }
             }
         }
         // The longest first: 没犯过 is denied as a whole.
-        words.iter_mut().for_each(|places| places.sort_unstable_by_key(|(start, end)| (*start, Reverse(*end))));
-        words
+        for set in &sets {
+            words[*set as usize].sort_unstable_by_key(|(start, end)| (*start, Reverse(*end)));
+        }
+        (words, sets)
     }
 }
 

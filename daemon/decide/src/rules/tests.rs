@@ -111,6 +111,11 @@ fn a_denial_holds_to_the_end_of_its_clause() {
         (false, "也不会胸闷气急"),
         (false, "从没犯过胸痛"),
         (false, "没犯过胸痛"),
+        (false, "胸痛、咳嗽都没有"),
+        (true, "胸闷，一点力气都没有"),
+        (true, "胸闷得一点力气都没有"),
+        (false, "no fever, chest pain or cough"),
+        (true, "no fever, then chest pain"),
         (false, "chest pain (-)"),
         (false, "胸痛：无"),
         (false, "denies chest pain"),
@@ -124,6 +129,32 @@ fn a_denial_holds_to_the_end_of_its_clause() {
         (true, "no fever, chest pain since noon"),
         (true, "no fever but chest pain"),
         (true, "T 38.5, chest pain"),
+    ];
+    for (expected, text) in table {
+        assert_eq!(fires(&aged(60.0, text), "RF001"), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_past_another_s_supposed_or_only_said_so_alerts_nobody() {
+    let table = [
+        (false, "二十年前胸痛过"),
+        (false, "小时候胸痛过一阵，现在只是来量血压"),
+        (false, "多年前胸痛，早好了"),
+        (true, "以前胸痛过，今天又胸痛"),
+        (true, "刚才胸痛得晕过去了"),
+        (false, "邻居昨天胸痛"),
+        (false, "听说村里有人胸痛"),
+        (true, "邻居发现他胸痛"),
+        (true, "被邻居家的牛顶了，胸痛"),
+        (false, "想问怎么预防胸痛"),
+        (false, "抖音上看到胸痛要小心"),
+        (true, "抖音上看了，我胸痛"),
+        (true, "胸痛，会不会是心梗"),
+        (false, "气得胸口痛"),
+        (false, "heard about chest pain"),
+        (false, "my neighbour has chest pain"),
+        (true, "my neighbour says he has chest pain"),
     ];
     for (expected, text) in table {
         assert_eq!(fires(&aged(60.0, text), "RF001"), expected, "{text}");
