@@ -119,6 +119,8 @@ const FROZEN: &[(&str, &str)] = &[
     ("admin.resume", "a9c43e36aa4b39ad"),
     ("alert", "ceef964ca2685320"),
     ("alert.drug", "7083ce2f3ac102d8"),
+    ("alert.checks", "b0466d244865c648"),
+    ("answer.checks", "9c90f4738fb6720a"),
     ("answer.hinted", "bc50ed78ea1d322b"),
     ("answer.notifiable", "b7663b00040f4a17"),
     ("answer.raised", "586d5178959226ec"),
