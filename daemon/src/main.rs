@@ -10,6 +10,7 @@ mod no_core;
 mod plan;
 mod replace;
 mod reserve;
+mod rules;
 mod run;
 mod settings;
 mod shelf;

@@ -27,10 +27,16 @@ use contract::{
     topic::{self, Inbound},
     words::{LoadType, StatusType, V1},
 };
-use decide::{Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, step};
+use decide::{
+    Config, Effect, EngineState, Event, FillFacts, FormLine, Known, Now, Plan, Record, State, Written, rules::RuleSet,
+    step,
+};
 use engine::protocol::{self, FillOrder, Order, Report};
 use sha2::{Digest, Sha256};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     runtime::Runtime,
     sync::mpsc::{Receiver, Sender},
@@ -39,10 +45,16 @@ use tokio::{
 /// What can wake the loop.
 #[derive(Debug)]
 pub enum Input {
-    Message { ack: Ack },
-    Connected { connection: u32 },
+    Message {
+        ack: Ack,
+    },
+    Connected {
+        connection: u32,
+    },
     Worker(News),
     Machine(MachineInfo),
+    /// The folder of rules has changed: to these, or to what is none.
+    Rules(Option<Arc<RuleSet>>),
     Tick,
     Stop,
 }
@@ -94,6 +106,7 @@ pub struct Troubles {
     /// An adapter was left out, by the shelf or by the worker.
     pub adapter_refused: bool,
     pub store_replaced: bool,
+    pub rules_refused: bool,
 }
 
 /// What a batch of inputs has come to.
@@ -110,6 +123,7 @@ impl Loop {
     /// Takes up what the store holds: the state is what it was before the restart.
     pub fn begin(
         config: Config,
+        rules: Arc<RuleSet>,
         Disk { mut store, reserve, retention }: Disk,
         link: Link,
         orders: Sender<Order>,
@@ -119,6 +133,7 @@ impl Loop {
         let began = Instant::now();
         let info = info::begin(&config, boot);
         let mut state = State::new(config);
+        state.apply(&Record::Rules(rules), now(began)); // before the cases that they judge
         store.recover()?.iter().for_each(|record| state.apply(record, now(began)));
         tracing::info!(
             unfinished = state.jobs.len(),
@@ -185,6 +200,14 @@ impl Loop {
                 batch.of_the_box |= !matches!(news, News::Report(_));
                 self.hear(&news);
                 worker_event(news)
+            }
+            Input::Rules(rules) => {
+                self.troubles.rules_refused = rules.is_none();
+                batch.effects.push(Effect::Status);
+                rules.map(|rules| {
+                    tracing::info!(?rules, "other rules judge from now on");
+                    Event::Rules(rules)
+                })
             }
             Input::Machine(machine) => {
                 batch.of_the_box = true;
@@ -408,6 +431,7 @@ impl Loop {
             reasons: reason
                 .into_iter()
                 .chain(self.troubles.adapter_refused.then_some(StatusReason::AdapterRefused))
+                .chain(self.troubles.rules_refused.then_some(StatusReason::RulesRefused))
                 .chain(self.troubles.store_replaced.then_some(StatusReason::StoreReplaced))
                 .chain(self.state.storage_full.then_some(StatusReason::StorageFull))
                 .chain(reduced.then_some(StatusReason::EngineReduced))

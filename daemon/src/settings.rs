@@ -28,6 +28,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// Folders with `manifest.json` and the adapter's file, one per department.
     pub adapters: Vec<PathBuf>,
+    /// Rules instead of the built-in ones, replaced while the box runs.
+    pub rules: Option<PathBuf>,
     /// The region's age keys, to which training candidates are encrypted.
     pub recipients: Vec<Recipient>,
     pub retention: Retention,
@@ -108,6 +110,7 @@ pub fn parse(text: &str) -> Result<Settings, Faults> {
     let broker_socket = root.section("broker", |s| s.path("socket", Some("/run/consultd/mqtt.sock")));
     let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
     let adapters = root.section("adapters", |s| s.paths("folders"));
+    let rules = root.section("rules", |s| s.optional_path("folder"));
     let recipients = root.section("export", |s| s.recipients("recipients"));
     let retention = root.section("retention", |s| Retention {
         answers_s: s.number("answers_years", 15, 1..=200) * 31_557_600, // of 365.25 days
@@ -130,6 +133,7 @@ pub fn parse(text: &str) -> Result<Settings, Faults> {
             broker_socket,
             engine,
             adapters,
+            rules,
             recipients,
             retention,
             queue_max: queue.0 as usize,
@@ -276,6 +280,10 @@ impl Section<'_> {
         None
     }
 
+    fn optional_path(&mut self, key: &str) -> Option<PathBuf> {
+        self.table.contains_key(key).then(|| self.path(key, None)).flatten()
+    }
+
     fn paths(&mut self, key: &str) -> Vec<PathBuf> {
         let Some(value) = self.table.remove(key) else { return Vec::new() };
         let paths: Option<Vec<PathBuf>> =
@@ -347,6 +355,7 @@ mod tests {
             "s.name(\"",
             "s.path(\"",
             "s.paths(\"",
+            "s.optional_path(\"",
             "s.number(\"",
             "s.names(\"",
             "s.optional_number(\"",

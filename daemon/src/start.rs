@@ -3,6 +3,7 @@
 use crate::{
     Exit, broker, key,
     reserve::Reserve,
+    rules::{self, Seen},
     run::{Disk, Input, Loop, Troubles},
     settings::{self, EngineSettings, Settings},
     shelf::{self, Shelf},
@@ -14,6 +15,7 @@ use engine::protocol::{LlamaOrder, OpenOrder};
 use rustix::fs::Mode;
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -62,14 +64,23 @@ pub fn main(config: &Path, devices: Vec<String>) -> Exit {
 }
 
 pub fn check(config: &Path) -> Exit {
-    let shelf = settings::load(config).map(|settings| shelf::read(&settings));
-    let faults = match shelf {
-        Ok(shelf) if shelf.faults.is_empty() => {
-            let departments: Vec<&str> = shelf.departments.keys().map(|d| &**d).collect();
-            println!("{}: good; departments: {}", config.display(), departments.join(", "));
-            return Exit::Done;
+    let faults = match settings::load(config) {
+        Ok(settings) => {
+            let shelf = shelf::read(&settings);
+            let rules =
+                settings.rules.as_deref().map_or_else(|| Ok(RuleSet::builtin()), |at| rules::read(at).map(Arc::new));
+            match (shelf.faults.is_empty(), rules) {
+                (true, Ok(rules)) => {
+                    let departments: Vec<&str> = shelf.departments.keys().map(|d| &**d).collect();
+                    println!("{}: good; departments: {}; {rules:?}", config.display(), departments.join(", "));
+                    return Exit::Done;
+                }
+                (_, rules) => {
+                    let of_the_rules = rules.err().map(|fault| engine::chain(&fault).to_string());
+                    settings::Faults(shelf.faults.into_iter().chain(of_the_rules).collect())
+                }
+            }
         }
-        Ok(shelf) => settings::Faults(shelf.faults),
         Err(faults) => faults,
     };
     eprintln!("{}: {faults}", config.display());
@@ -81,7 +92,7 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
     let store = Store::open_with(&reserve, &settings.state_dir)?;
     let seal = key::seal(&settings.state_dir)?;
     reserve.restock(); // before the first case, and again whenever there is room
-    RuleSet::builtin(); // compiled now, not while the first patient waits
+    let rules = Rules::at_start(&settings); // compiled now, not while the first patient waits
     contract::mask::ready(); // these too
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -96,22 +107,48 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
         let _inside = runtime.enter();
         broker::connect(&settings.broker_socket, &settings.name, boot.clone(), inbox_tx.clone())
     };
-    let troubles =
-        Troubles { adapter_refused: !shelf.faults.is_empty(), store_replaced: store::is_replaced(&settings.state_dir) };
+    let troubles = Troubles {
+        adapter_refused: !shelf.faults.is_empty(),
+        store_replaced: store::is_replaced(&settings.state_dir),
+        rules_refused: rules.refused,
+    };
     let disk = Disk { store, reserve: reserve.clone(), retention: settings.retention };
-    let mut service = Loop::begin(config(&settings, &shelf, seal), disk, link, orders, boot, troubles)?;
+    let mut service = Loop::begin(config(&settings, &shelf, seal), rules.active, disk, link, orders, boot, troubles)?;
 
     runtime.spawn(kept);
     let silence = Duration::from_secs(settings.silence_s_max);
     runtime.spawn(worker::supervise(open_order(&settings, shelf), orders_rx, inbox_tx.clone(), silence));
     runtime.spawn(tick(inbox_tx.clone()));
     runtime.spawn(look(inbox_tx.clone(), reserve));
+    if let Some(folder) = settings.rules.clone() {
+        runtime.spawn(rules::watch(folder, rules.seen, inbox_tx.clone()));
+    }
     runtime.spawn(copy(settings.state_dir.clone()));
     runtime.spawn(wait_for_stop(inbox_tx));
     let end = service.run(inbox);
     service.stop(&runtime);
     runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(end?)
+}
+
+/// Those that judge when the box starts, compiled before the first patient waits.
+struct Rules {
+    active: Arc<RuleSet>,
+    /// The folder's manifest, as it was when it was read.
+    seen: Option<Seen>,
+    refused: bool,
+}
+
+impl Rules {
+    fn at_start(settings: &Settings) -> Self {
+        let Some(folder) = &settings.rules else {
+            return Self { active: RuleSet::builtin(), seen: None, refused: false };
+        };
+        let seen = rules::seen(folder);
+        let read = rules::read(folder).inspect_err(|fault| rules::refused(folder, fault));
+        let refused = read.is_err();
+        Self { active: read.map_or_else(|_| RuleSet::builtin(), Arc::new), seen, refused }
+    }
 }
 
 fn config(settings: &Settings, shelf: &Shelf, seal: Seal) -> Config {

@@ -424,6 +424,7 @@ fn write(t: &Transaction, record: &Record) -> rusqlite::Result<()> {
         Record::Engine(_)
         | Record::ChainEnd(_)
         | Record::Held { .. }
+        | Record::Rules(_)
         | Record::Storage { .. }
         | Record::Section { .. }
         | Record::Interrupted { .. }

@@ -68,6 +68,8 @@ pub enum StatusReason {
     ScriptedEngine,
     /// An adapter of the settings was left out; its department is answered from the rules.
     AdapterRefused,
+    /// The folder of rules in the settings holds no set that keeps its own examples; the rules before it go on.
+    RulesRefused,
     /// The disk is full but for a reserve: what was accepted is answered, new cases are refused with `storage_full`.
     StorageFull,
     /// The store was damaged: it lies beside a new one, with what it held. Somebody must look, and take it away.

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 
 pub(crate) fn assemble(
     config: &Config,
+    rules: &RuleSet,
     id: RequestId,
     job: &Job,
     facts: FillFacts,
@@ -27,7 +28,6 @@ pub(crate) fn assemble(
     let (lang, case) = (job.consult.lang, &job.consult.case);
     let department = job.department.clone();
     let adapter = config.departments.get(&department);
-    let rules = RuleSet::builtin();
     let fired = rules.check(case, lang);
 
     let nothing = Form::new();

@@ -76,6 +76,8 @@ fn decide(state: &State, event: Event, now: Now) -> Plan {
             }
             _ => released(state, job),
         },
+        Event::Rules(rules) if rules.reference() == state.rules.reference() => Plan::default(),
+        Event::Rules(rules) => Plan::default().record(Record::Rules(rules)),
         Event::Storage { full } if full == state.storage_full => Plan::default(),
         Event::Storage { full } => Plan::default().record(Record::Storage { full }).effect(Effect::Status),
         Event::Connected => Plan::default().record(Record::AllDue).effect(Effect::Status),
@@ -170,9 +172,9 @@ fn send_again(state: &State, now: Now) -> Plan {
 
 fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u8>, digest: Digest, now: Now) -> Plan {
     let id = consult.id;
-    let fired = RuleSet::builtin().check(&consult.case, consult.lang);
+    let fired = state.rules.check(&consult.case, consult.lang);
     let triage = fired.triage;
-    let alert = alert(&consult, &fired);
+    let alert = alert(&state.rules, &consult, &fired);
     if let Some(refusal) = refuse::no_room(state, &tablet, &consult, &fired, now) {
         // Danger is said even to whom the box cannot serve: the rules need neither the engine nor the disk.
         let messages = alert.into_iter().chain([refusal]);
@@ -192,8 +194,8 @@ fn accept(state: &State, tablet: TabletName, consult: Box<Consult>, bytes: Vec<u
 /// What cannot wait for the answer: red flags, and a drug of the plan that must not be given before a physician has
 /// confirmed it. The answer may come minutes later, with the tablets already in the patient's hand. A drug that is taken
 /// anyway, or only spoken of, waits for the answer: an alarm too many costs the next one its hearing.
-fn alert(consult: &Consult, fired: &Fired) -> Option<Vec<u8>> {
-    let said = RuleSet::builtin().cautions(&consult.case, consult.lang, &[]);
+fn alert(rules: &RuleSet, consult: &Consult, fired: &Fired) -> Option<Vec<u8>> {
+    let said = rules.cautions(&consult.case, consult.lang, &[]);
     let of_the_plan = said.spoken.into_iter().filter(|one| one.blocks() && one.named_in == NamedIn::Plan);
     let cautions: Vec<Caution> = of_the_plan.map(|one| one.caution).collect();
     let triage = if cautions.is_empty() { fired.triage } else { fired.triage.max(Triage::Yellow) };
@@ -324,7 +326,7 @@ fn end(
     let killed = job.deaths >= state.config.deaths_max && !state.quarantine.contains_key(&job.case);
     let quarantine =
         (killed && degraded.contains(&Degraded::EngineCrashed)).then(|| Record::Quarantined { case: job.case, id });
-    let answer = answer::assemble(&state.config, id, job, facts, degraded, now);
+    let answer = answer::assemble(&state.config, &state.rules, id, job, facts, degraded, now);
     let (message, link) = match refuse::no_opinion(&job.consult, &answer) {
         Some(message) => (message, None),
         None => {

@@ -1,6 +1,6 @@
 //! What can come in.
 
-use crate::state::EngineState;
+use crate::{rules::RuleSet, state::EngineState};
 use contract::{
     admin::Admin,
     ids::{Department, RequestId, TabletName},
@@ -8,6 +8,7 @@ use contract::{
     request::{Consult, Refusal},
     review::Review,
 };
+use std::sync::Arc;
 
 /// SHA-256 of a request's bytes as they came: the same id with other bytes is another case.
 pub type Digest = [u8; 32];
@@ -70,6 +71,8 @@ pub enum Event {
     FillFailed {
         job: RequestId,
     },
+    /// Other rules, proven by their own examples.
+    Rules(Arc<RuleSet>),
     /// The disk has no room for new cases, or has it again.
     Storage {
         full: bool,

@@ -2,6 +2,7 @@
 
 use crate::{
     event::{Digest, Question, Written},
+    rules::RuleSet,
     seal::{Chain, Link},
     state::EngineState,
 };
@@ -11,6 +12,7 @@ use contract::{
     reply::Section,
     request::Consult,
 };
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Default)]
 #[must_use]
@@ -93,6 +95,8 @@ pub enum Record {
     Held {
         until_ms: Option<u64>,
     },
+    /// These rules judge from now on. A restart reads its own.
+    Rules(Arc<RuleSet>),
     Storage {
         full: bool,
     },
@@ -140,6 +144,7 @@ impl Record {
             Self::Engine(_)
             | Self::ChainEnd(_)
             | Self::Held { .. }
+            | Self::Rules(_)
             | Self::Storage { .. }
             | Self::QuarantineEnded { .. }
             | Self::AllDue => false,
@@ -159,6 +164,7 @@ impl Record {
             Self::Engine(_)
             | Self::ChainEnd(_)
             | Self::Held { .. }
+            | Self::Rules(_)
             | Self::Storage { .. }
             | Self::Section { .. }
             | Self::Interrupted { .. }

@@ -5,6 +5,7 @@ use crate::{
     message,
     plan::Record,
     queue, refuse,
+    rules::RuleSet,
     seal::{Chain, Seal},
 };
 use contract::{
@@ -15,7 +16,10 @@ use contract::{
     words::Triage,
 };
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The clocks, read once per event by the loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +69,8 @@ pub enum EngineState {
 #[derive(Debug, Clone)]
 pub struct State {
     pub config: Config,
+    /// Those that judge: the built-in ones until others are taken.
+    pub rules: Arc<RuleSet>,
     pub engine: EngineState,
     /// Accepted and not yet answered.
     pub jobs: BTreeMap<RequestId, Job>,
@@ -175,6 +181,7 @@ impl State {
     pub fn new(config: Config) -> Self {
         Self {
             config,
+            rules: RuleSet::builtin(),
             engine: EngineState::Starting,
             jobs: BTreeMap::new(),
             owed: BTreeMap::new(),
@@ -240,6 +247,7 @@ impl State {
             Record::QuarantineEnded { case } => {
                 self.quarantine.remove(case);
             }
+            Record::Rules(rules) => self.judge_by(rules),
             Record::Storage { full } => self.storage_full = *full,
             Record::Held { until_ms } => self.held_until_ms = *until_ms,
             Record::Received { id } => {
@@ -278,7 +286,7 @@ impl State {
 
     /// A job as it stands at its acceptance.
     fn job(&self, tablet: &TabletName, consult: &Consult, digest: Digest, now: Now) -> Job {
-        let fired = crate::rules::RuleSet::builtin().check(&consult.case, consult.lang);
+        let fired = self.rules.check(&consult.case, consult.lang);
         let (department, chosen_by) = crate::department::choose(&self.config, consult, &fired);
         Job {
             tablet: tablet.clone(),
@@ -303,6 +311,14 @@ impl State {
             && let Some(oldest) = own().min_by_key(|(_, owed)| owed.number).map(|(id, _)| *id)
         {
             self.owed.remove(&oldest);
+        }
+    }
+
+    /// What waits is served in the order of what the new rules see in it. What the old ones saw stays said.
+    fn judge_by(&mut self, rules: &Arc<RuleSet>) {
+        self.rules = Arc::clone(rules);
+        for job in self.jobs.values_mut() {
+            job.triage = job.triage.max(rules.check(&job.consult.case, job.consult.lang).triage);
         }
     }
 

@@ -262,7 +262,8 @@ fn clauses(text: &str) -> Vec<Range<usize>> {
         let ends = match c {
             '。' | ';' | '!' | '?' | '\n' | '…' | '|' => true,
             ',' => {
-                !(before.is_ascii_digit() && after.is_ascii_digit()) && !in_a_denied_list(&text[start..at], &text[at..])
+                let in_a_number = before.is_ascii_digit() && after.is_ascii_digit();
+                !in_a_number && !in_a_denied_list(&text[start..at], &text[at..])
             }
             '.' => !after.is_ascii_alphanumeric(),
             ' ' => is_han(before) && is_han(after),

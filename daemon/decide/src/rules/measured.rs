@@ -165,10 +165,7 @@ fn degrees(text: &str, numbers: &[Number], n: usize) -> (f32, usize) {
 fn announced(reading: &Reading, signs: &Signs, from: usize, number: usize) -> Option<(usize, usize)> {
     let near = |topic: Topic| {
         let spans = &reading.spans[topic];
-        spans
-            .iter()
-            .filter(|span| from <= span.start && span.end <= number && number - span.end <= APART_MAX)
-            .next_back()
+        spans.iter().rfind(|span| from <= span.start && span.end <= number && number - span.end <= APART_MAX)
     };
     (0..7)
         .filter_map(|sign| near(signs.of[sign]).map(|span| (sign, span)))

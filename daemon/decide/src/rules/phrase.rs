@@ -326,7 +326,8 @@ fn is_whole(text: &str, start: usize, end: usize) -> bool {
     let bytes = text.as_bytes();
     let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
     let cut_before = start > 0 && letter(start) && letter(start - 1);
-    let cut_after = letter(end - 1) && letter(end) && !(bytes[end] == b's' && !letter(end + 1));
+    let plural = bytes.get(end) == Some(&b's') && !letter(end + 1);
+    let cut_after = letter(end - 1) && letter(end) && !plural;
     !cut_before && !cut_after
 }
 

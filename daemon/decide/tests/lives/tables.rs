@@ -6,12 +6,16 @@ use contract::{
     ids::RequestId,
     reply::{Accepted, ErrorCode, ErrorReply, Progress, Reply, Section},
     request::{Request, parse_request},
+    words::Triage,
 };
 use decide::{
     Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, OWED_OF_TABLET_MAX, Plan, Question,
-    Record, Score, State, Written, step,
+    Record, Score, State, Written,
+    rules::RuleSet,
+    step,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const DEADLINE_S: u32 = 180;
 const RED: usize = 0;
@@ -530,4 +534,46 @@ fn a_box_with_one_department_asks_for_none() {
     let _accepted = clinic.consults_in(cases::request(cases::id(1), GREEN, "zh", "auto", "routine", DEADLINE_S));
     let asked = |effect: &Effect| matches!(effect, Effect::Fill { questions, .. } if !questions.is_empty());
     assert!(!clinic.ready().effects.iter().any(asked));
+}
+
+/// Our own rules, but that athlete's foot is a snake bite and the version is another.
+fn other_rules() -> Arc<RuleSet> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../adapters/rules");
+    let names = std::fs::read_dir(folder).expect("our rules").map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| name.into_string().expect("a name")).filter(|name| name.ends_with(".json"));
+    let read = |name: String| {
+        let text = std::fs::read_to_string(format!("{folder}/{name}")).expect("readable");
+        let mut content: Value = serde_json::from_str(&text).expect("JSON");
+        match name.as_str() {
+            "findings.json" => content["snake"]["phrases_zh"].as_array_mut().expect("phrases").push("脚气".into()),
+            "manifest.json" => content["version"] = "9.9.9".into(),
+            _ => return (name, text),
+        }
+        (name, content.to_string())
+    };
+    let files: Vec<(String, String)> = names.map(read).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect();
+    Arc::new(RuleSet::proven(&files).expect("a good set"))
+}
+
+#[test]
+fn other_rules_judge_from_their_arrival_and_the_answer_names_them() {
+    const ATHLETES_FOOT: usize = GREEN;
+    const FEVER: usize = 8;
+    let mut clinic = Clinic::new(9);
+    let _ = clinic.ready();
+    let before = clinic.consults(1, ATHLETES_FOOT, "routine");
+    assert!(first!(before, Alert).is_none(), "the built-in rules see no danger in it");
+    let _ = clinic.consults(2, FEVER, "urgent");
+    let _ = clinic.consults(3, ATHLETES_FOOT, "routine");
+
+    let rules = other_rules();
+    let taken = clinic.step(Event::Rules(Arc::clone(&rules)));
+    assert_eq!(served(&taken), Some(cases::id(3)), "what waited is served by what the new rules see in it");
+    assert!(clinic.step(Event::Rules(Arc::clone(&rules))).records.is_empty(), "the same rules again are no news");
+    let after = clinic.consults(4, ATHLETES_FOOT, "routine");
+    assert_eq!(first!(after, Alert).expect("an alert").red_flags[0].rule, "RF104");
+
+    let said = answer(&clinic.fills(cases::id(1)));
+    assert_eq!((said.provenance.rules, said.triage), (rules.reference(), Triage::Red));
 }
