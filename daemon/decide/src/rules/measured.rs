@@ -71,6 +71,15 @@ pub fn measured(text: &str, numbers: &[Number], reading: &Reading, signs: &Signs
             found.push(Measured { sign: &SIGNS[sign], value, words });
         }
     };
+    // The 2 of SpO2 is none.
+    let in_a_word = |number: &&Number| {
+        signs
+            .of
+            .iter()
+            .any(|topic| reading.spans[*topic].iter().any(|span| span.start < number.start && number.end <= span.end))
+    };
+    let numbers: Vec<Number> = numbers.iter().filter(|number| !in_a_word(number)).copied().collect();
+    let numbers = numbers.as_slice();
     let mut skip = 0;
     for (n, number) in numbers.iter().enumerate() {
         let Some(clause) = reading.clause(reading.clause_of(number.start)) else { continue };
@@ -165,7 +174,9 @@ fn degrees(text: &str, numbers: &[Number], n: usize) -> (f32, usize) {
 fn announced(reading: &Reading, signs: &Signs, from: usize, number: usize) -> Option<(usize, usize)> {
     let near = |topic: Topic| {
         let spans = &reading.spans[topic];
-        spans.iter().rfind(|span| from <= span.start && span.end <= number && number - span.end <= APART_MAX)
+        let before =
+            spans.iter().filter(|span| from <= span.start && span.end <= number && number - span.end <= APART_MAX);
+        before.max_by_key(|span| (span.end, span.end - span.start))
     };
     (0..7)
         .filter_map(|sign| near(signs.of[sign]).map(|span| (sign, span)))
@@ -205,4 +216,71 @@ fn age_at(text: &str, number: &Number) -> Option<Age> {
         };
     let age = Age { value: number.value, unit };
     (0.0..=120.0).contains(&age.years()).then_some(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{RuleSet, normal, number};
+
+    fn read(text: &str) -> Vec<(&'static str, f32)> {
+        let set = RuleSet::builtin();
+        let text = normal::plain(text);
+        let reading = Reading::of(&text, &set.language.lexicon);
+        let found = measured(&text, &number::numbers(&text), &reading, &set.language.signs, &set.language.cues);
+        found.iter().map(|one| (one.sign.code, (one.value * 10.0).round() / 10.0)).collect()
+    }
+
+    #[test]
+    fn vital_signs_are_read_as_villages_write_them() {
+        let table: [(&str, &[(&str, f32)]); 31] = [
+            ("血压160/100", &[("sbp", 160.0), ("dbp", 100.0)]),
+            ("高压160低压100", &[("sbp", 160.0), ("dbp", 100.0)]),
+            ("血压一百六十/一百", &[("sbp", 160.0), ("dbp", 100.0)]),
+            ("高压一百六，低压一百", &[("sbp", 160.0), ("dbp", 100.0)]),
+            ("ＢＰ１６８／１１２", &[("sbp", 168.0), ("dbp", 112.0)]),
+            ("BP 150 over 95", &[("sbp", 150.0), ("dbp", 95.0)]),
+            ("38.5℃", &[("t_c", 38.5)]),
+            ("38度5", &[("t_c", 38.5)]),
+            ("三十九度二", &[("t_c", 39.2)]),
+            ("三十八度半", &[("t_c", 38.5)]),
+            ("烧到39", &[("t_c", 39.0)]),
+            ("T39.2 P128 R30", &[("t_c", 39.2), ("hr", 128.0), ("rr", 30.0)]),
+            ("fever of 102°F", &[("t_c", 38.9)]),
+            ("心率120", &[("hr", 120.0)]),
+            ("脉搏一百二", &[("hr", 120.0)]),
+            ("呼吸40次/分", &[("rr", 40.0)]),
+            ("血氧88%", &[("spo2", 88.0)]),
+            ("SpO2 只有 88%", &[("spo2", 88.0)]),
+            ("血糖2.8", &[("glucose", 2.8)]),
+            ("glucose 54 mg/dl", &[("glucose", 3.0)]),
+            // In Fahrenheit; then of no body, of no day, or of nobody.
+            ("体温98", &[("t_c", 36.7)]),
+            ("体温88", &[]),
+            ("血压1600/1000", &[]),
+            ("烧了40天", &[]),
+            ("气温39度", &[]),
+            ("拍片角度38度", &[("t_c", 38.0)]),
+            ("平时血压160/100", &[]),
+            ("以前血压160/100，现在130/80", &[("sbp", 130.0), ("dbp", 80.0)]),
+            ("没有烧到39", &[]),
+            ("血压药吃了3天", &[]),
+            ("2024/12/3", &[]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_age_is_read_where_only_one_is_told() {
+        let years =
+            |text: &str| age(&normal::plain(text), &number::numbers(&normal::plain(text))).map(|age| age.years());
+        assert_eq!(years("男66 胸闷"), Some(66.0));
+        assert_eq!(years("老汉七十岁"), Some(70.0));
+        assert_eq!(years("3个月大的娃"), Some(0.25));
+        assert_eq!(years("a 45-year-old farmer"), Some(45.0));
+        assert_eq!(years("我30岁，我妈60岁"), None);
+        assert_eq!(years("发烧3天"), None);
+    }
 }

@@ -162,6 +162,66 @@ fn what_is_past_another_s_supposed_or_only_said_so_alerts_nobody() {
 }
 
 #[test]
+fn a_finding_may_have_to_last() {
+    let told = |duration: &str, case: Case| {
+        let duration = Some(Text::new(duration).expect("short"));
+        Case { complaint: Complaint { duration, ..case.complaint }, ..case }
+    };
+    let cough = || coded(case(""), "cough", FindingState::Present);
+    let table = [
+        (true, "RF084", case("咳嗽两周")),
+        (true, "RF084", case("咳嗽，有半个月了")),
+        (true, "RF084", case("咳了快一个月")),
+        (true, "RF084", case("cough for 3 weeks")),
+        (true, "RF084", told("20天", case("咳嗽"))),
+        (true, "RF084", told("2 weeks", cough())),
+        (false, "RF084", case("咳嗽三天")),
+        (false, "RF084", case("腰痛两个月，咳嗽3日")),
+        (false, "RF084", told("3日", case("咳嗽"))),
+        (false, "RF084", told("three days", cough())),
+        (true, "RF045", aged(3.0, "发烧六天，身上起红疹")),
+        (false, "RF045", aged(3.0, "发烧两天，身上起红疹")),
+        (true, "RF126", aged(60.0, "声音嘶哑一个多月")),
+        (false, "RF126", aged(60.0, "声音嘶哑一周")),
+    ];
+    for (expected, rule, case) in table {
+        assert_eq!(
+            fires(&case, rule),
+            expected,
+            "{rule}: {} {:?}",
+            &*case.complaint.text,
+            case.complaint.duration.is_some()
+        );
+    }
+}
+
+#[test]
+fn a_relative_is_another_unless_they_are_the_patient() {
+    let table = [
+        (false, 30.0, "我妈有黑便"),
+        (true, 70.0, "我妈有黑便"),
+        (true, 30.0, "我妈今早黑便"),
+        (true, 45.0, "老婆说他黑便"),
+        (true, 60.0, "孩子们发现他黑便"),
+        (false, 60.0, "孩子黑便"),
+        (true, 3.0, "孩子黑便"),
+        (false, 50.0, "家族里有人黑便"),
+    ];
+    for (expected, years, text) in table {
+        assert_eq!(fires(&Case { sex: Sex::Male, ..aged(years, text) }, "RF062"), expected, "{text} at {years}");
+    }
+}
+
+#[test]
+fn a_written_vital_sign_counts_unless_one_is_coded() {
+    let pregnancy = Some(Pregnancy { status: PregnancyStatus::Pregnant, weeks: None });
+    let written = Case { pregnancy, ..case("复查，血压160/100") };
+    assert_eq!(because(&written, "RF020"), ["pregnant", "sbp 160 (血压160/100)", "dbp 100 (血压160/100)"]);
+    let vitals = contract::case::Vitals { sbp: Some(118.0), dbp: Some(76.0), ..Default::default() };
+    assert!(!fires(&Case { vitals, ..written }, "RF020"));
+}
+
+#[test]
 fn orders_to_the_rules_in_the_text_change_nothing() {
     let plain = check(&aged(60.0, "饭后胸闷"));
     for order in [
