@@ -162,12 +162,12 @@ fn checks(fired: &Fired, model: &Opinion, case: &Case, lang: Lang) -> Lines<Chec
             what: Line::cut(word(&check.name, lang)),
             why: Line::cut(word(&flag.title, lang)),
             origin: Origin::Rule,
-            place: None,
+            place: place::of_rule(check, case),
         })
     });
+    let by_model = model.checks.iter().map(|check| Check { place: place::of(&check.what, case), ..check.clone() });
     let mut seen = BTreeSet::new();
-    let once = by_rules.chain(model.checks.iter().cloned()).filter(|check| seen.insert(check.what.clone()));
-    List::take_from(once.map(|check| Check { place: place::of(&check.what, case), ..check }))
+    List::take_from(by_rules.chain(by_model).filter(|check| seen.insert(check.what.clone())))
 }
 
 /// The rules' own first, dangers before the rest; they are fewer than the list takes. Each line of the model's once.

@@ -3,7 +3,10 @@
 //! A check needs what its words name. Where the tablet says what its clinic has (`resources`), that decides; where it does
 //! not, what a village clinic usually has does. A check whose words are not in the table is left without a place.
 
-use contract::{answer::Place, case::Case};
+use contract::{
+    answer::{FlagCheck, Place},
+    case::Case,
+};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -31,6 +34,9 @@ static NEEDS: LazyLock<Vec<Need>> = LazyLock::new(|| {
         ("specialist",     false, r"专科|眼科|眼压|眼底|转诊|会诊|手术|妇科检查|裂隙灯|听力|\b(?:specialist|refer|ophthalm|fundoscop|intra-?ocular pressure|surgeon|surgical|gynaecolog)"),
         ("malaria_test",   false, r"疟原虫|疟疾快检|\bmalaria (?:rdt|test|smear|film)"),
         ("otoscope",       false, r"耳镜|鼓膜|\b(?:otoscop|ear drum|eardrum|tympanic)"),
+        ("bilirubinometer", false, r"经皮胆红素|\btranscutaneous bilirubin"),
+        ("fetal_doppler",  false, r"胎心监|多普勒胎心|\b(?:ctg|fetal doppler)\b"),
+        ("oxygen",         true,  r"吸氧|给氧|\b(?:high-flow|give oxygen|oxygen,)"),
         ("glucose_meter",  true,  r"血糖|\b(?:glucose|blood sugar)\b"),
         ("urine_strip",    true,  r"尿(?:液)?试纸|尿蛋白|尿酮|试纸条?|\b(?:urine (?:dip|strip|protein|ketone)|dipstick|proteinuria)"),
         ("pregnancy_test", true,  r"尿妊娠|妊娠试验|早孕试|尿hcg|验孕|\b(?:pregnancy test|urine hcg|hcg)\b"),
@@ -48,7 +54,22 @@ static NEEDS: LazyLock<Vec<Need>> = LazyLock::new(|| {
     table.into_iter().map(need).collect()
 });
 
-/// One thing that is not here is enough to refer.
+/// A rule says by itself what its check takes; its words may name more, and one thing that is not here is enough to refer.
+pub(crate) fn of_rule(check: &FlagCheck, case: &Case) -> Option<Place> {
+    let usual = |code: &str| NEEDS.iter().find(|need| need.resource == code).is_some_and(|need| need.usual_in_village);
+    let here = match (&check.needs, &case.resources) {
+        (Some(code), Some(here)) => Some(here.iter().any(|own| **own == *code)),
+        (Some(code), None) => Some(usual(code)),
+        (None, _) => check.here,
+    };
+    let by_words = of(&format!("{} {}", check.name.zh, check.name.en), case);
+    match here {
+        Some(true) if by_words != Some(Place::Refer) => Some(Place::Here),
+        None => by_words,
+        Some(_) => Some(Place::Refer),
+    }
+}
+
 pub(crate) fn of(check: &str, case: &Case) -> Option<Place> {
     let needs: Vec<&Need> = NEEDS.iter().filter(|need| need.words.is_match(check)).collect();
     let is_here = |need: &&Need| match &case.resources {
@@ -72,6 +93,31 @@ mod tests {
     fn clinic(resources: &[&str]) -> Case {
         let codes = resources.iter().filter_map(|code| FindingCode::new(code));
         Case { resources: Some(contract::bounded::List::take_from(codes)), ..Case::default() }
+    }
+
+    #[test]
+    fn a_rule_s_own_need_decides_and_its_words_may_add_one() {
+        let check = |zh: &str, here, needs: Option<&str>| FlagCheck {
+            name: contract::words::Bilingual::new(zh, ""),
+            here,
+            needs: needs.map(str::to_owned),
+        };
+        let (unknown, none, strips) = (Case::default(), clinic(&[]), clinic(&["urine_strip"]));
+        let protein = check("尿蛋白", Some(true), Some("urine_strip"));
+        assert_eq!([&unknown, &none, &strips].map(|case| of_rule(&protein, case)), [Here, Refer, Here].map(Some));
+        let two = check("尿蛋白、血常规", Some(true), Some("urine_strip"));
+        assert_eq!(of_rule(&two, &strips), Some(Refer), "there is no blood count here");
+        assert_eq!(of_rule(&check("就地平卧", Some(true), None), &none), Some(Here));
+        assert_eq!(of_rule(&check("剖腹探查", Some(false), None), &unknown), Some(Refer));
+        assert_eq!(of_rule(&check("乙类传染病报告", None, None), &unknown), None);
+    }
+
+    /// A code that no tablet is told of would send everybody away.
+    #[test]
+    fn what_the_rules_need_is_in_the_table() {
+        let needs = crate::rules::RuleSet::builtin().needs();
+        let unknown: Vec<_> = needs.iter().filter(|code| !NEEDS.iter().any(|need| need.resource == **code)).collect();
+        assert!(unknown.is_empty() && !needs.is_empty(), "{unknown:?}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ use contract::{
     ids::Lang,
     words::{Bilingual, Triage, Urgency},
 };
-use data::{Review, RuleText, StandingText};
+use data::{RuleText, StandingText};
 use drugs::{Cautioned, DrugRules};
 use language::Language;
 use notifiable::NotifiableTable;
@@ -89,6 +89,7 @@ impl RuleSet {
     /// A set from its files, if each rule fires for its own examples and is silent for those that it should be silent for.
     pub fn proven(files: &[File]) -> Result<Self, Fault> {
         let set = Self::load(files)?;
+        set.prove_drugs()?;
         for rule in &set.rules {
             let positive = rule.examples.positive.iter().map(|example| (example, true));
             let negative = rule.examples.negative.iter().map(|example| (example, false));
@@ -104,6 +105,19 @@ impl RuleSet {
         Ok(set)
     }
 
+    fn prove_drugs(&self) -> Result<(), Fault> {
+        for (rule, example, speaks) in self.drugs.examples() {
+            let case: Case = serde_json::from_value(example.clone())
+                .map_err(|source| Fault::NoCase { rule: rule.to_owned(), source })?;
+            let said = self.cautions(&case, Lang::Zh, &[]).spoken;
+            let spoke = said.iter().any(|one| one.caution.rule.as_deref() == Some(rule));
+            if spoke != speaks {
+                return Err(Fault::Example { rule: rule.to_owned(), example: example.to_string(), fires: spoke });
+            }
+        }
+        Ok(())
+    }
+
     /// Says which rules spoke. The set counts as reviewed only when a physician has signed all of it.
     pub fn reference(&self) -> RulesRef {
         let all_reviewed = self.drugs.all_reviewed() && self.rules.iter().all(|rule| rule.review.is_signed());
@@ -117,6 +131,13 @@ impl RuleSet {
     /// The rules' ids, in the order of the answer.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| rule.id.as_str())
+    }
+
+    /// The codes of `case.resources` that its checks take.
+    #[cfg(test)]
+    pub fn needs(&self) -> BTreeSet<String> {
+        let checks = self.rules.iter().flat_map(|rule| rule.minimum_checks.iter());
+        checks.filter_map(|check| check.needs.clone()).collect()
     }
 
     pub fn check(&self, case: &Case, lang: Lang) -> Fired {

@@ -39,7 +39,7 @@ fn red_flag(answer: &Answer, at: usize, flag: &RedFlag) -> Value {
     detail.list(words::RED_FLAG, [first(lang, &flag.title).to_owned()]);
     detail.list(words::MUST_NOT_MISS, flag.must_not_miss.iter().map(|it| with_code(first(lang, &it.name), &it.icd10)));
     detail.list(words::BECAUSE, flag.because.iter().map(|it| it.to_string()));
-    detail.list(words::CHECKS, flag.checks.iter().map(|it| first(lang, it).to_owned()));
+    detail.list(words::CHECKS, flag.checks.iter().map(|it| first(lang, &it.name).to_owned()));
     detail.list(words::SOURCE, [flag.source.clone(), format!("{} {}", rule_set(answer), flag.rule)]);
     card(answer, &format!("red_flag/{at}"), indicator(flag.urgency), first(lang, &flag.title), detail)
 }
@@ -165,7 +165,7 @@ fn card(answer: &Answer, part: &str, indicator: &str, summary: &str, detail: Det
 
 fn indicator(urgency: Urgency) -> &'static str {
     match urgency {
-        Urgency::Routine => "info",
+        Urgency::Routine | Urgency::Soon => "info",
         Urgency::Urgent => "warning",
         Urgency::Immediate => "critical",
     }

@@ -72,6 +72,7 @@ pub fn triage(triage: Triage) -> Words {
 pub fn urgency(urgency: Urgency) -> Words {
     match urgency {
         Urgency::Routine => ("下次就诊时", "at the next visit"),
+        Urgency::Soon => ("两周内", "within two weeks"),
         Urgency::Urgent => ("当天", "within the day"),
         Urgency::Immediate => ("立即", "now"),
     }

@@ -9,6 +9,8 @@ type LeftOut = &'static [(&'static str, &'static str)];
 
 const PATIENT_TEXT: &str = "null in every answer; if it were not, nothing for a patient goes out before a review";
 
+const NEEDS: &str = "for machines: a suggested check says where it can be made";
+
 pub const NOT_IN_FHIR: LeftOut = &[
     ("/v", "the contract's; a bundle has FHIR's"),
     ("/type", "is `resourceType`"),
@@ -17,7 +19,8 @@ pub const NOT_IN_FHIR: LeftOut = &[
     ("/provenance/adapter/covers/*", "lost: it is in `box/info`, and in the adapter's manifest by its hash"),
     ("/provenance/adapter/urgency_clear_at", "lost: it is in the adapter's manifest, by its hash"),
     ("/patient_text", PATIENT_TEXT),
-    ("/red_flags/*/urgency", "is DetectedIssue.severity, one for one"),
+    ("/red_flags/*/urgency", "is DetectedIssue.severity; low is soon, a red flag is never routine"),
+    ("/red_flags/*/checks/*/needs", NEEDS),
     ("/provenance/timings/*", "lost: of interest to whoever looks after the box"),
     ("/provenance/at_unix_s", "is an instant; absent where FHIR cannot write it"),
 ];
@@ -32,6 +35,7 @@ pub const NOT_IN_CARDS: LeftOut = &[
     ("*/origin", "said in words"),
     ("*/band", "said in words"),
     ("*/where", "said in words"),
+    ("/red_flags/*/checks/*/needs", NEEDS),
     ("*/class", "said in words"),
     ("/provenance/triage_raised/*", "said in words; the number is for machines"),
     ("/provenance/outside_training/*", "said in words; the number is for machines"),

@@ -23,9 +23,7 @@ use contract::{
     ids::Lang,
     words::Bilingual,
 };
-#[cfg(test)]
-use data::DrugExamples;
-use data::{Atom, Fault, Forms, RuleText, RulesText};
+use data::{Atom, DrugExamples, Fault, Forms, RuleText, RulesText};
 use names::{Form, Named, Names};
 use normal::normal;
 use patient::{Context, Missing, Patient, Truth, in_lang as said};
@@ -81,8 +79,11 @@ impl DrugRules {
     pub fn load(names: File, rules: File) -> Result<Self, Fault> {
         let names = Names::compile(data::json(names)?)?;
         let RulesText { contexts, mut rules } = data::json(rules)?;
-        let compiled = contexts.into_iter().map(|(code, text)| Ok((code.clone(), Context::compile(&code, text)?)));
-        let contexts = compiled.collect::<Result<BTreeMap<_, _>, _>>()?;
+        let compiled = contexts.into_iter().map(|(code, text)| {
+            let context = Context::compile(&code, text)?;
+            Ok((code, context))
+        });
+        let contexts = compiled.collect::<Result<BTreeMap<_, _>, Fault>>()?;
         let mut ids = BTreeSet::new();
         for rule in &rules {
             if !ids.insert(rule.id.clone()) {
@@ -109,6 +110,16 @@ impl DrugRules {
 
     pub fn all_reviewed(&self) -> bool {
         self.rules.iter().all(|rule| rule.review.is_signed())
+    }
+
+    /// Each rule's own examples, and whether it should speak of them.
+    pub fn examples(&self) -> impl Iterator<Item = (&str, &serde_json::Value, bool)> {
+        self.rules.iter().flat_map(|rule| {
+            let DrugExamples { positive, negative, asks } = &rule.examples;
+            let silent = negative.iter().chain(asks.iter()).map(|example| (example, false));
+            let each = positive.iter().map(|example| (example, true)).chain(silent);
+            each.map(|(example, speaks)| (rule.id.as_str(), example, speaks))
+        })
     }
 
     /// `model`: the lines that the model wrote. `finding`: whether the red-flag rules found a code stated.

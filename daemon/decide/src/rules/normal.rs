@@ -44,6 +44,38 @@ impl<'a> Plain<'a> {
         self.origin.partition_point(|at| (*at as usize) < written)
     }
 
+    /// The text with its broken words joined, where it has any: 胸⏎痛, 胸 痛, chest-pain, chest⏎pain. It is read beside the
+    /// text and not instead of it: a join may also put a denial before what it does not deny.
+    /// A line with a colon is a row of a form (胸痛：无) and ends where it ends; so does one that ends with a mark, and one
+    /// before an empty line.
+    pub fn joined(&self) -> Option<Self> {
+        let chars: Vec<(usize, char)> = self.text.char_indices().collect();
+        let is = |at: usize, kind: fn(char) -> bool| chars.get(at).is_some_and(|(_, c)| kind(*c));
+        let latin: fn(char) -> bool = |c| c.is_ascii_alphabetic();
+        // A character with none beside it.
+        let alone = |at: usize| is(at, is_han) && !(at > 0 && is(at - 1, is_han)) && !is(at + 1, is_han);
+        let mut whole = Self { written: self.written, text: String::new(), origin: Vec::new() };
+        let (mut row, mut changed) = (false, false);
+        for (n, (at, c)) in chars.iter().enumerate() {
+            let in_row = row;
+            row = *c == ':' || (row && *c != '\n');
+            let between = |kind| n > 0 && is(n - 1, kind) && is(n + 1, kind);
+            let to = match c {
+                '\n' if !in_row && between(is_han) => None,
+                ' ' if between(is_han) && (alone(n - 1) || alone(n + 1)) => None,
+                '\n' if !in_row && between(latin) => Some(' '),
+                '-' if between(latin) => Some(' '),
+                c => Some(*c),
+            };
+            changed |= to != Some(*c);
+            if let Some(to) = to {
+                whole.text.push(to);
+                whole.origin.resize(whole.text.len(), self.origin[*at]);
+            }
+        }
+        changed.then_some(whole)
+    }
+
     fn take(&mut self, at: u32, c: char) {
         if c.is_ascii() {
             self.push(at, c.to_ascii_lowercase());
@@ -57,6 +89,10 @@ impl<'a> Plain<'a> {
     }
 
     fn push(&mut self, at: u32, c: char) {
+        let before = self.origin.last().map_or(0, |at| self.written.as_bytes()[*at as usize]);
+        if c == '\n' && before == b'\r' && at > 0 && self.written.as_bytes()[at as usize - 1] == b'\r' {
+            return; // the two of them are one end of a line
+        }
         let c = match c {
             '\r' => '\n',
             c if c.is_whitespace() && c != '\n' => ' ',
@@ -98,7 +134,7 @@ static SIMPLIFIED: LazyLock<Vec<char>> = LazyLock::new(|| {
     table
 });
 
-fn simplified(c: char) -> char {
+pub fn simplified(c: char) -> char {
     if is_han(c) { SIMPLIFIED[c as usize - FIRST as usize] } else { c }
 }
 

@@ -6,7 +6,7 @@ use super::{
     language::{Finding, Language, Lasting},
     measured::{self, Measured},
     normal::Plain,
-    number::{self, Duration},
+    number::{self, Duration, Number},
     phrase::Span,
     relative::Who,
     trigger::{Missing, Truth},
@@ -44,23 +44,13 @@ impl<'a> Patient<'a> {
             Sex::Unknown => sex_said(&reading, language),
             coded => coded,
         };
-        let said = Said {
-            language,
-            who: Who { age, sex, expecting },
-            durations: number::durations(&plain.text, &numbers),
-            overall: overall(case),
-            complaint: plain.len_of(case.complaint.text.len()),
-            plain: &plain,
-            reading: &reading,
-        };
-        let found: BTreeMap<_, _> = language
-            .findings
-            .iter()
-            .filter_map(|(code, finding)| {
-                let words = said.words(case, code, finding)?;
-                Some((code.as_str(), (&finding.label, words)))
-            })
-            .collect();
+        let who = Who { age, sex, expecting };
+        let mut found = BTreeMap::new();
+        Said::of(case, language, who, &plain, &reading, &numbers).add_to(&mut found);
+        if let Some(whole) = plain.joined() {
+            let (reading, numbers) = (Reading::of(&whole.text, &language.lexicon), number::numbers(&whole.text));
+            Said::of(case, language, who, &whole, &reading, &numbers).add_to(&mut found);
+        }
         let told = || found.keys().find_map(|code| language.findings.get(*code)?.only);
         let sex = if sex == Sex::Unknown { told().unwrap_or_default() } else { sex };
         let measured = measured::measured(&plain.text, &numbers, &reading, &language.signs, &language.cues);
@@ -145,7 +135,7 @@ fn text(case: &Case) -> String {
     for items in [&case.conditions, &case.current_drugs].into_iter().flatten() {
         lines.extend(items.iter().map(|item| -> &str { item }));
     }
-    lines.join("\n")
+    lines.join("\n\n")
 }
 
 /// What the tablet says of the complaint's duration, in days.
@@ -165,8 +155,9 @@ fn sex_said(reading: &Reading, language: &Language) -> Sex {
 }
 
 /// A case's words while its findings are looked for.
-struct Said<'r> {
-    language: &'r Language,
+struct Said<'c, 'r> {
+    case: &'c Case,
+    language: &'c Language,
     who: Who,
     plain: &'r Plain<'r>,
     reading: &'r Reading<'r>,
@@ -176,18 +167,49 @@ struct Said<'r> {
     complaint: usize,
 }
 
-impl Said<'_> {
+impl<'c, 'r> Said<'c, 'r> {
+    fn of(
+        case: &'c Case,
+        language: &'c Language,
+        who: Who,
+        plain: &'r Plain<'r>,
+        reading: &'r Reading,
+        numbers: &[Number],
+    ) -> Self {
+        Self {
+            case,
+            language,
+            who,
+            durations: number::durations(&plain.text, numbers),
+            overall: overall(case),
+            complaint: plain.len_of(case.complaint.text.len()),
+            plain,
+            reading,
+        }
+    }
+
+    /// What was found before keeps its words.
+    fn add_to(&self, found: &mut BTreeMap<&'c str, (&'c Bilingual, String)>) {
+        for (code, finding) in &self.language.findings {
+            if !found.contains_key(code.as_str())
+                && let Some(words) = self.words(code, finding)
+            {
+                found.insert(code, (&finding.label, words));
+            }
+        }
+    }
+
     /// How the case states a finding: by code (no words), by exposure, or in words.
     /// A code beats the text, and "present" beats "absent" where a tablet sent both.
-    fn words(&self, case: &Case, code: &str, finding: &Finding) -> Option<String> {
-        let coded = |code: &str, state| case.findings.iter().any(|f| *f.code == *code && f.state == state);
+    fn words(&self, code: &str, finding: &Finding) -> Option<String> {
+        let coded = |code: &str, state| self.case.findings.iter().any(|f| *f.code == *code && f.state == state);
         if coded(code, FindingState::Present) {
             return Some(String::new());
         }
         if coded(code, FindingState::Absent) {
             return None;
         }
-        let exposures = case.exposures.as_deref().unwrap_or_default();
+        let exposures = self.case.exposures.as_deref().unwrap_or_default();
         if let Some(exposure) = exposures.iter().find(|e| finding.exposures.iter().any(|code| **code == ***e)) {
             return Some(exposure.to_string());
         }
@@ -197,7 +219,7 @@ impl Said<'_> {
         let lasting = finding.lasting.as_ref()?;
         if coded(&lasting.of, FindingState::Present) {
             let overall = self.overall.is_some_and(|days| days >= lasting.days);
-            return overall.then(|| case.complaint.duration.as_deref().unwrap_or_default().to_owned());
+            return overall.then(|| self.case.complaint.duration.as_deref().unwrap_or_default().to_owned());
         }
         if coded(&lasting.of, FindingState::Absent) {
             return None;

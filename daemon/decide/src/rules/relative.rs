@@ -4,6 +4,7 @@
 use contract::case::{Age, Sex};
 
 /// What tells a patient from a relative.
+#[derive(Clone, Copy)]
 pub struct Who {
     pub age: Option<Age>,
     pub sex: Sex,

@@ -73,7 +73,7 @@ fn a_planned_drug_that_must_not_be_given_is_alerted_and_one_that_is_only_taken_i
 
 #[test]
 fn a_drug_that_only_the_model_writes_is_cautioned_and_raises_nothing() {
-    let case = json!({"pregnancy": {"status": "pregnant", "weeks": 30}, "complaint": {"text": "脚气痒"}});
+    let case = json!({"pregnancy": {"status": "pregnant", "weeks": 30}, "complaint": {"text": "鼻塞流涕"}});
     let said = answered("internal", case, "布洛芬：退热");
     let rule = &said.medication_cautions[0];
     assert_eq!((rule.rule.as_deref(), rule.origin, said.triage), (Some("DR02"), Origin::Rule, Triage::Green));

@@ -10,9 +10,7 @@ use contract::{
 };
 use decide::{
     Config, Effect, EngineState, Event, FillFacts, FormLine, Now, OLD_AFTER_MS, OWED_OF_TABLET_MAX, Plan, Question,
-    Record, Score, State, Written,
-    rules::RuleSet,
-    step,
+    Record, Score, State, Written, rules::RuleSet, step,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -43,13 +43,13 @@ fn red_flag(answer: &Answer, it: &RedFlag) -> Value {
     let checks = it
         .checks
         .iter()
-        .map(|check| extension("proposed-check", "valueCodeableConcept", bilingual(lang, check, vec![])));
+        .map(|check| extension("proposed-check", "valueCodeableConcept", bilingual(lang, &check.name, vec![])));
     let source = extension("source", "valueString", string(&it.source));
     let detail = paragraphs(
         answer,
         [
             (words::MUST_NOT_MISS, text::listed(lang, it.must_not_miss.iter().map(|disease| named(answer, disease)))),
-            (words::CHECKS, text::listed(lang, it.checks.iter().map(|check| first(lang, check)))),
+            (words::CHECKS, text::listed(lang, it.checks.iter().map(|check| first(lang, &check.name)))),
             (words::SOURCE, it.source.clone()),
         ],
     );
@@ -62,7 +62,7 @@ fn red_flag(answer: &Answer, it: &RedFlag) -> Value {
             "extension": diseases.chain(checks).chain([source]).collect::<Vec<_>>(),
             "code": bilingual(lang, &it.title, vec![element::rule(answer, &it.rule)]),
             "severity": match it.urgency {
-                Urgency::Routine => "low",
+                Urgency::Routine | Urgency::Soon => "low",
                 Urgency::Urgent => "moderate",
                 Urgency::Immediate => "high",
             },

@@ -42,7 +42,7 @@ fn entry(answer: &Answer, check: &Check) -> Value {
 fn flags<'a>(answer: &'a Answer, check: &'a Check) -> impl Iterator<Item = usize> + 'a {
     let asks = |text: &str| text == &*check.what;
     let flags = answer.red_flags.iter().enumerate();
-    flags.filter(move |(_, flag)| flag.checks.iter().any(|it| asks(&it.zh) || asks(&it.en))).map(|(at, _)| at)
+    flags.filter(move |(_, flag)| flag.checks.iter().any(|it| asks(&it.name.zh) || asks(&it.name.en))).map(|(at, _)| at)
 }
 
 /// As urgent as the red flags that ask for it; a rule's check whose red flag is not found, as the case itself. The

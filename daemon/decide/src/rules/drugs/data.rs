@@ -8,7 +8,7 @@ use contract::{
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-pub use crate::rules::data::{Fault, File, Review, Source, json};
+pub use crate::rules::data::{Fault, Review, Source, json};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +35,7 @@ pub struct ContextText {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(test), expect(dead_code, reason = "version, title, source and examples are for readers and tests"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "version, title and source are for readers and tests"))]
 pub struct RuleText {
     pub id: String,
     pub version: u32,
@@ -60,7 +60,6 @@ pub struct RuleText {
 /// Cases as a tablet sends them: the rule speaks, is silent, is silent and something is asked.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only tests run the examples"))]
 pub struct DrugExamples {
     pub positive: AtLeastOne<serde_json::Value>,
     pub negative: AtLeastOne<serde_json::Value>,

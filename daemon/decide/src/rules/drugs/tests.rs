@@ -1,5 +1,6 @@
 use super::*;
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, data::Unreviewed};
+use std::sync::{Arc, LazyLock};
 
 fn case(json: serde_json::Value) -> Case {
     serde_json::from_value(json).expect("a case")
@@ -13,8 +14,13 @@ fn speaks(case: &Case, rule: &str) -> bool {
     check(case).spoken.iter().any(|one| one.caution.rule.as_deref() == Some(rule))
 }
 
+fn set() -> &'static RuleSet {
+    static SET: LazyLock<Arc<RuleSet>> = LazyLock::new(RuleSet::builtin);
+    &SET
+}
+
 fn rules() -> &'static [RuleText] {
-    &RuleSet::builtin().drugs.rules
+    &set().drugs.rules
 }
 
 #[test]
@@ -41,7 +47,7 @@ fn every_rule_is_complete_unreviewed_and_says_no_dose() {
     for rule in rules() {
         let RuleText { id, title, risk, action, source, .. } = rule;
         assert!(rule.version >= 1 && !title.zh.is_empty() && !title.en.is_empty() && !source.is_empty(), "{id}");
-        assert_eq!(rule.review, ReviewState::NotPhysicianReviewed, "{id}");
+        assert_eq!(rule.review, data::Review::Unreviewed(Unreviewed::NotPhysicianReviewed), "{id}");
         assert!(risk.icd10.is_some() && action.zh.contains("医师") && action.en.contains("physician"), "{id}");
         for said in [&risk.name.zh, &risk.name.en, &action.zh, &action.en] {
             assert_eq!(crate::forbidden::kind(said), None, "{id}: {said}");
@@ -169,7 +175,7 @@ fn forms_that_hardly_reach_the_blood_are_let_pass() {
 
 #[test]
 fn the_longest_name_counts_and_what_is_said_twice_is_one_drug() {
-    let names = &RuleSet::builtin().drugs.names;
+    let names = &set().drugs.names;
     let found =
         |text: &str| -> Vec<String> { names.find(text, &normal(text)).into_iter().map(|named| named.said).collect() };
     assert_eq!(found("泰诺林和泰诺"), ["泰诺林", "泰诺"]);
@@ -199,7 +205,8 @@ fn the_dangers_come_first_and_all_eighteen_fit() {
 #[test]
 fn a_faulty_file_is_refused() {
     let load = |names: String, rules: String| DrugRules::load(("n", names.leak()), ("r", rules.leak())).err();
-    let (names, rules) = (crate::rules::data::DRUG_NAMES.1, crate::rules::data::DRUGS.1);
+    let file = |name: &str| crate::rules::data::BUILTIN.iter().find(|(file, _)| *file == name).expect("a file").1;
+    let (names, rules) = (file(crate::rules::data::DRUG_NAMES), file(crate::rules::data::DRUGS));
     let with = |names: &str, rules: &str| load(names.to_owned(), rules.to_owned());
     assert!(with(names, rules).is_none());
     let twice = names.replacen("\"芬必得\"", "\"扶他林\"", 1);
