@@ -1,6 +1,7 @@
 //! `consultd`: the daemon of a second-opinion box in a village clinic.
 
 mod ask;
+mod batch;
 mod broker;
 mod export;
 mod info;
@@ -54,6 +55,7 @@ enum Command {
     },
     /// Asks a running box, as a tablet would, and prints what it says.
     Ask(ask::Ask),
+    Batch(batch::Batch),
     Plan(plan::Plan),
     Verify(verify::Verify),
     Export(export::Export),
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Run { config, devices } => start::main(&config, devices),
         Command::Check { config } => start::check(&config),
         Command::Ask(ask) => ask.main(),
+        Command::Batch(batch) => batch.main(),
         Command::Plan(plan) => plan.main(),
         Command::Verify(verify) => verify.main(),
         Command::Export(export) => export.main(),

@@ -69,7 +69,7 @@ const LOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The only place where the wall clock is read, and where the time of a decision comes from.
 #[allow(clippy::disallowed_methods)]
-fn now(began: Instant) -> Now {
+pub fn now(began: Instant) -> Now {
     let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Now { mono_ms: began.elapsed().as_millis() as u64, unix_s: unix.as_secs() }
 }
@@ -383,33 +383,14 @@ impl Loop {
                     self.publish(&tablet, message);
                 }
             }
-            Effect::Fill { id, department, lang, class, deadline_ms, questions, case } => {
-                tracing::info!(%id, %department, class, "to the engine");
-                self.order(Order::Fill(Box::new(FillOrder {
-                    job: id,
-                    department,
-                    lang,
-                    class,
-                    deadline_ms,
-                    questions: questions.into_iter().map(asked).collect(),
-                    case: *case,
-                })));
-            }
-            Effect::Cancel { id } => self.order(Order::Cancel { job: id }),
             Effect::Status => self.link.status(&self.status()),
+            order @ (Effect::Fill { .. } | Effect::Cancel { .. }) => to_the_engine(&self.orders, order),
         }
         Ok(())
     }
 
     fn publish(&self, tablet: &TabletName, message: Vec<u8>) {
         self.link.publish(tablet, self.ways.of(tablet, &message), message);
-    }
-
-    fn order(&self, order: Order) {
-        if self.orders.try_send(order).is_err() {
-            // The supervisor reads always; if it does not, the deadline answers from the rules.
-            tracing::error!("the worker's supervisor does not take orders");
-        }
     }
 
     fn status(&self) -> BoxStatus {
@@ -455,9 +436,26 @@ impl Loop {
     }
 }
 
+/// An effect that is the engine's, given to its supervisor. Others are left.
+pub fn to_the_engine(orders: &Sender<Order>, effect: Effect) {
+    let order = match effect {
+        Effect::Fill { id, department, lang, class, deadline_ms, questions, case } => {
+            tracing::info!(%id, %department, class, "to the engine");
+            let questions = questions.into_iter().map(asked).collect();
+            Order::Fill(Box::new(FillOrder { job: id, department, lang, class, deadline_ms, questions, case: *case }))
+        }
+        Effect::Cancel { id } => Order::Cancel { job: id },
+        _ => return,
+    };
+    if orders.try_send(order).is_err() {
+        // The supervisor reads always; if it does not, the deadline answers from the rules.
+        tracing::error!("the worker's supervisor does not take orders");
+    }
+}
+
 /// A message without what identifies somebody: nothing else of it is ever stored, shown to the model or sent on.
 /// What is refused is refused as it came: the pointer is of what the tablet sent.
-fn masked<T>(bytes: &[u8], parse: impl Fn(&[u8]) -> Result<T, Refusal>) -> Result<(T, Vec<u8>), Refusal> {
+pub fn masked<T>(bytes: &[u8], parse: impl Fn(&[u8]) -> Result<T, Refusal>) -> Result<(T, Vec<u8>), Refusal> {
     let message = parse(bytes)?;
     let (kept, places) = mask::bytes(bytes);
     if places == 0 {
@@ -481,7 +479,7 @@ fn said_by(event: &Event) -> Option<(&TabletName, Option<RequestId>)> {
     })
 }
 
-fn refused(tablet: TabletName, refusal: Refusal) -> Event {
+pub fn refused(tablet: TabletName, refusal: Refusal) -> Event {
     tracing::info!(%tablet, code = ?refusal.code, pointer = refusal.pointer, "refused a message");
     Event::Refused { tablet, refusal }
 }
@@ -492,7 +490,7 @@ fn log_record(record: &Record) {
     }
 }
 
-fn worker_event(news: News) -> Option<Event> {
+pub fn worker_event(news: News) -> Option<Event> {
     Some(match news {
         News::Ready(ready) => {
             for protocol::Refused { department, reason } in &ready.refused {

@@ -19,14 +19,15 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Runtime,
     signal::unix::{SignalKind, signal},
     sync::mpsc::{Sender, channel},
 };
 
 /// Inbox: a broker's worth of unacknowledged requests, a worker's reports, ticks.
-const INBOX_MAX: usize = 256;
+pub const INBOX_MAX: usize = 256;
 /// Orders to the worker: a form and a cancellation for every place, several times over.
-const ORDERS_MAX: usize = 256;
+pub const ORDERS_MAX: usize = 256;
 /// How often the loop looks at the clock when nothing else happens.
 const TICK: Duration = Duration::from_millis(250);
 /// How often somebody looks whether the disk's reserve is there. While it is not, patients are refused for it.
@@ -95,11 +96,7 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
     let rules = Rules::at_start(&settings); // compiled now, not while the first patient waits
     contract::mask::ready(); // these too
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime needs a thread and an epoll, and a machine without these runs nothing");
+    let runtime = runtime();
     let boot = uuid::Uuid::new_v4().to_string();
     let (inbox_tx, inbox) = channel(INBOX_MAX);
     let (orders, orders_rx) = channel(ORDERS_MAX);
@@ -131,16 +128,24 @@ fn serve(settings: Settings, shelf: Shelf) -> Result<(), Box<dyn std::error::Err
     Ok(end?)
 }
 
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime needs a thread and an epoll, and a machine without these runs nothing")
+}
+
 /// Those that judge when the box starts, compiled before the first patient waits.
-struct Rules {
-    active: Arc<RuleSet>,
+pub struct Rules {
+    pub active: Arc<RuleSet>,
     /// The folder's manifest, as it was when it was read.
     seen: Option<Seen>,
     refused: bool,
 }
 
 impl Rules {
-    fn at_start(settings: &Settings) -> Self {
+    pub fn at_start(settings: &Settings) -> Self {
         let Some(folder) = &settings.rules else {
             return Self { active: RuleSet::builtin(), seen: None, refused: false };
         };
@@ -151,7 +156,7 @@ impl Rules {
     }
 }
 
-fn config(settings: &Settings, shelf: &Shelf, seal: Seal) -> Config {
+pub fn config(settings: &Settings, shelf: &Shelf, seal: Seal) -> Config {
     let (base_sha256, jobs_max, scripted) = match &settings.engine {
         EngineSettings::Llama(llama) => (Some(llama.model_sha256.clone()), llama.jobs_max, false),
         EngineSettings::Scripted(scripted) => (None, scripted.jobs_max, true),
@@ -173,7 +178,7 @@ fn config(settings: &Settings, shelf: &Shelf, seal: Seal) -> Config {
     }
 }
 
-fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
+pub fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
     match settings.engine.clone() {
         EngineSettings::Scripted(scripted) => OpenOrder::Scripted(scripted.script),
         EngineSettings::Llama(llama) => OpenOrder::Llama(LlamaOrder {
@@ -195,7 +200,7 @@ fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
     }
 }
 
-async fn tick(inbox: Sender<Input>) {
+pub async fn tick(inbox: Sender<Input>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
