@@ -81,6 +81,7 @@ impl Package {
             trained_on,
             covers: Some(Covers::of(samples.iter().map(|sample| (sample.lang, &sample.case)))),
             urgency_clear_at: None, // to be measured on cases that training has not seen
+            calibration: None,      // `adapterctl calibrate` puts it there
             review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
             license: self.license.clone(),
             note: self.note.clone(),

@@ -86,6 +86,7 @@ mod tests {
             trained_on: Default::default(),
             covers: None,
             urgency_clear_at: None,
+            calibration: None,
             review: ReviewState::NotPhysicianReviewed,
         };
         let served = [("internal", adapter("demo-internal")), ("obstetrics", adapter("demo-obstetrics"))];

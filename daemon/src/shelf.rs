@@ -88,6 +88,7 @@ fn reference(manifest: &AdapterManifest) -> AdapterRef {
         trained_on: manifest.trained_on.clone(),
         covers: manifest.covers,
         urgency_clear_at: manifest.urgency_clear_at,
+        calibration: manifest.calibration,
         review: manifest.review,
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     bounded::{Hex, List, Text, finite},
     ids::{Department, Lang, RequestId},
     limits::*,
-    manifest::Covers,
+    manifest::{Calibration, Covers},
     words::*,
 };
 use schemars::JsonSchema;
@@ -268,6 +268,11 @@ pub struct Uncertainty {
     /// Mean natural logarithm of the probability of the model's own tokens; absent without a model.
     #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     pub mean_logprob: Option<f32>,
+    /// The calibrated probability that the case is one of the department's that answered; absent where the adapter's
+    /// manifest has no calibration. It says nothing of whether a cause is right.
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub in_department: Option<f32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -277,11 +282,13 @@ pub enum UncertaintyLevel {
     High,
 }
 
-/// Not calibrated against outcomes, and named so that nobody takes it for that.
+/// None is calibrated against outcomes, and they are named so that nobody takes them for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UncertaintyBasis {
     UncalibratedLogprob,
+    /// And the calibrated probability of the department.
+    CalibratedDepartment,
     RulesOnly,
     Scripted,
 }
@@ -427,6 +434,9 @@ pub struct AdapterRef {
     /// See `manifest.rs`.
     #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     pub urgency_clear_at: Option<f32>,
+    /// See `manifest.rs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     pub review: ReviewState,
 }
 

@@ -38,9 +38,35 @@ pub struct AdapterManifest {
     #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.5, max = 1.0))]
     pub urgency_clear_at: Option<f32>,
+    /// How far its word on the department can be believed; without it the word is not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     pub review: ReviewState,
     pub license: String,
     pub note: String,
+}
+
+/// Platt's scaling of a probability p that the model gives: 1 ÷ (1 + exp(−(slope · ln(p ÷ (1 − p)) + offset))). Fitted on
+/// cases whose department is known, those of this adapter's department and as many of others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    #[serde(deserialize_with = "finite")]
+    pub slope: f32,
+    #[serde(deserialize_with = "finite")]
+    pub offset: f32,
+    /// Cases that it was fitted on.
+    pub cases: u32,
+}
+
+/// A model that is sure says 0 or 1, and the logarithm of that is no number.
+const SURE: f32 = 1e-6;
+
+impl Calibration {
+    /// None for what is no probability.
+    pub fn of(&self, probability: f32) -> Option<f32> {
+        let p = (0.0..=1.0).contains(&probability).then(|| probability.clamp(SURE, 1.0 - SURE))?;
+        Some(1.0 / (1.0 + (-(self.slope * (p / (1.0 - p)).ln() + self.offset)).exp()))
+    }
 }
 
 /// Numbers of training samples.

@@ -112,6 +112,7 @@ fn goldens() -> BTreeMap<String, String> {
 const FROZEN: &[(&str, &str)] = &[
     ("accepted", "13b8caa79039ae41"),
     ("adapter-manifest", "da85ef8edfa05167"),
+    ("adapter-manifest.calibrated", "8041b9a6f433a563"),
     ("adapter-manifest.covers", "2228060b4136e947"),
     ("admin.hold", "919979eca5219a4a"),
     ("admin.list", "0b96de88fdcf35d6"),
@@ -125,6 +126,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("answer.notifiable", "b7663b00040f4a17"),
     ("answer.raised", "586d5178959226ec"),
     ("answer", "990de960e91e3b71"),
+    ("answer.calibrated", "0ef1bafc715955f2"),
     ("answer.cautions", "df3dcb7258486c0a"),
     ("answer.rules-only", "d83f75f3c19f8c2d"),
     ("answer.sealed", "4271591f1cc0a2b9"),

@@ -81,7 +81,12 @@ pub(crate) fn assemble(
         notifiable: rules.notifiable(&fired.red_flags),
         red_flags: fired.red_flags,
         abstained: abstained.map(|reason| Abstained { reason }),
-        uncertainty: uncertainty(form, config.scripted, &outside_training),
+        uncertainty: uncertainty(
+            form,
+            config.scripted,
+            &outside_training,
+            department::calibrated(config, job, &facts.scores),
+        ),
         provenance: Provenance {
             box_name: config.box_name.clone(),
             daemon: config.daemon.clone(),
@@ -90,7 +95,7 @@ pub(crate) fn assemble(
             rules: rules.reference(),
             degraded: degraded.into_iter().collect(),
             department_hint: department::hint(config, job, &facts.scores),
-            department_choice: Some(department::choice(job, &facts.scores)),
+            department_choice: Some(department::choice(config, job, &facts.scores)),
             triage_raised,
             outside_training,
             lines_dropped: model.dropped.values().sum(),
@@ -202,17 +207,28 @@ fn word(text: &Bilingual, lang: Lang) -> &str {
 /// Below this mean log-probability the model was guessing. Chosen on the demonstration data, not calibrated.
 const GUESSING_BELOW: f32 = -0.8;
 
-fn uncertainty(form: &Form, scripted: bool, outside: &[Outside]) -> Uncertainty {
+/// Below this calibrated probability the case is rather another department's than the one's whose adapter spoke.
+const NOT_OURS_BELOW: f32 = 0.5;
+
+fn uncertainty(form: &Form, scripted: bool, outside: &[Outside], in_department: Option<f32>) -> Uncertainty {
     let all: Vec<f32> = form.values().flat_map(|written| &written.lines).map(|line| line.logprob).collect();
     if all.is_empty() {
-        return Uncertainty { level: UncertaintyLevel::High, basis: UncertaintyBasis::RulesOnly, mean_logprob: None };
+        return Uncertainty {
+            level: UncertaintyLevel::High,
+            basis: UncertaintyBasis::RulesOnly,
+            mean_logprob: None,
+            in_department: None,
+        };
     }
     let mean = all.iter().sum::<f32>() / all.len() as f32;
     let too_few = outside.iter().any(|one| one.samples.is_some());
-    let (level, basis) = match (scripted, too_few || mean < GUESSING_BELOW) {
-        (true, _) => (UncertaintyLevel::High, UncertaintyBasis::Scripted),
-        (_, true) => (UncertaintyLevel::High, UncertaintyBasis::UncalibratedLogprob),
-        _ => (UncertaintyLevel::Moderate, UncertaintyBasis::UncalibratedLogprob),
+    let not_ours = in_department.is_some_and(|p| p < NOT_OURS_BELOW);
+    let basis = match in_department {
+        _ if scripted => UncertaintyBasis::Scripted,
+        Some(_) => UncertaintyBasis::CalibratedDepartment,
+        None => UncertaintyBasis::UncalibratedLogprob,
     };
-    Uncertainty { level, basis, mean_logprob: Some(mean) }
+    let high = scripted || too_few || not_ours || mean < GUESSING_BELOW;
+    let level = if high { UncertaintyLevel::High } else { UncertaintyLevel::Moderate };
+    Uncertainty { level, basis, mean_logprob: Some(mean), in_department }
 }

@@ -59,6 +59,7 @@ mod tests {
             trained_on: [("internal".to_owned(), 83)].into(),
             covers,
             urgency_clear_at: None,
+            calibration: None,
             review: ReviewState::NotPhysicianReviewed,
         };
         let aged = |years: u32| json!({"age": {"value": years, "unit": "year"}, "complaint": {"text": "咳嗽"}});

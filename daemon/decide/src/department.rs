@@ -44,9 +44,10 @@ pub(crate) fn choose(config: &Config, consult: &Consult, fired: &Fired) -> (Depa
     }
 }
 
-/// The model is asked where our own choice had no reason, and only there.
+/// The model is asked where our own choice had no reason, and where what it says is calibrated.
 pub(crate) fn question(config: &Config, job: &Job) -> Option<Question> {
-    let asked = job.chosen_by == ChosenBy::Default && config.departments.len() > 1;
+    let calibrated = config.departments.get(&job.department).is_some_and(|adapter| adapter.calibration.is_some());
+    let asked = (job.chosen_by == ChosenBy::Default || calibrated) && config.departments.len() > 1;
     asked.then(|| Question::Department { options: config.departments.keys().cloned().collect() })
 }
 
@@ -54,14 +55,14 @@ pub(crate) fn question(config: &Config, job: &Job) -> Option<Question> {
 /// it can be asked, the form is written, and a second one would cost the doctor as much time again for a guess.
 pub(crate) fn hint(config: &Config, job: &Job, scores: &[Score]) -> Option<Department> {
     let served = |name: &str| config.departments.keys().find(|department| ***department == *name);
-    let mut preferred = options(job, scores).filter(|(_, probability)| *probability >= CLEAR_MAJORITY);
+    let asked = job.chosen_by == ChosenBy::Default;
+    let mut preferred = options(scores).filter(|_| asked).filter(|(_, probability)| *probability >= CLEAR_MAJORITY);
     preferred.find_map(|(name, _)| served(name)).filter(|department| **department != job.department).cloned()
 }
 
 /// Who chose, and how sure the model is of the one that answered.
-pub(crate) fn choice(job: &Job, scores: &[Score]) -> DepartmentChoice {
-    let ours = options(job, scores).find(|(name, _)| **name == *job.department);
-    let probability = ours.map(|(_, probability)| *probability).filter(|p| p.is_finite());
+pub(crate) fn choice(config: &Config, job: &Job, scores: &[Score]) -> DepartmentChoice {
+    let probability = probability(config, job, scores);
     let by = match job.chosen_by {
         ChosenBy::Default if probability.is_some_and(|p| p >= CLEAR_MAJORITY) => ChosenBy::Model,
         by => by,
@@ -69,10 +70,21 @@ pub(crate) fn choice(job: &Job, scores: &[Score]) -> DepartmentChoice {
     DepartmentChoice { by, probability }
 }
 
-fn options<'s>(job: &Job, scores: &'s [Score]) -> impl Iterator<Item = &'s (String, f32)> {
-    let asked = job.chosen_by == ChosenBy::Default;
+/// What the model gives the department that answered, where it was asked.
+fn probability(config: &Config, job: &Job, scores: &[Score]) -> Option<f32> {
+    question(config, job)?;
+    let ours = options(scores).find(|(name, _)| **name == *job.department);
+    ours.map(|(_, probability)| *probability).filter(|p| p.is_finite())
+}
+
+/// The same as its adapter's calibration has it.
+pub(crate) fn calibrated(config: &Config, job: &Job, scores: &[Score]) -> Option<f32> {
+    config.departments.get(&job.department)?.calibration?.of(probability(config, job, scores)?)
+}
+
+fn options(scores: &[Score]) -> impl Iterator<Item = &(String, f32)> {
     let about = |score: &&Score| matches!(score.question, Question::Department { .. });
-    scores.iter().filter(move |_| asked).filter(about).flat_map(|score| &score.options)
+    scores.iter().filter(about).flat_map(|score| &score.options)
 }
 
 fn is_auto(consult: &Consult) -> bool {

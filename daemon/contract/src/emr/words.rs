@@ -170,6 +170,10 @@ pub fn basis(basis: UncertaintyBasis) -> Words {
         UncertaintyBasis::UncalibratedLogprob => {
             ("模型自身概率，未校准", "the model's own probabilities, not calibrated")
         }
+        UncertaintyBasis::CalibratedDepartment => (
+            "模型自身概率，未校准；所属科室的概率已校准",
+            "the model's own probabilities, not calibrated; that of the department is",
+        ),
         UncertaintyBasis::RulesOnly => ("仅规则", "rules only"),
         UncertaintyBasis::Scripted => ("测试引擎", "test engine"),
     }

@@ -6,6 +6,7 @@ use crate::{
 };
 use contract::{
     answer::*,
+    manifest::Calibration,
     reply::{Alert, Reply, Section},
     words::Triage,
 };
@@ -171,6 +172,36 @@ fn an_answer_to_auto_says_why_this_department_and_how_sure_the_model_is() {
         let said = said.expect("an answer, at once where there is no adapter");
         let choice = said.provenance.department_choice.expect("always said");
         assert_eq!((&*said.department, choice.by, choice.probability), (department, by, probability), "{n}");
+    }
+}
+
+#[test]
+fn a_calibrated_adapter_is_asked_whose_case_it_is_and_a_strange_one_makes_it_uncertain() {
+    let case = json!({"age": {"value": 30, "unit": "year"}, "complaint": {"text": "鼻塞流涕"}});
+    let calibration = Calibration { slope: 0.5, offset: -1.0, cases: 90 };
+    #[rustfmt::skip]
+    let table = [
+        (Some(calibration), 0.99, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::Moderate, Some(0.79)),
+        (Some(calibration), 0.80, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::High,     Some(0.42)),
+        (Some(calibration), 1.00, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::Moderate, Some(1.0)),
+        (None,              0.01, UncertaintyBasis::UncalibratedLogprob,  UncertaintyLevel::Moderate, None),
+    ];
+    for (calibration, ours, basis, level, in_department) in table {
+        let mut clinic = Clinic::new(9);
+        for adapter in clinic.state.config.departments.values_mut() {
+            (adapter.calibration, adapter.covers) = (calibration, None);
+            adapter.trained_on = [("internal".to_owned(), 90)].into();
+        }
+        let _accepted = clinic.consults_in(request(1, "internal", case.clone()));
+        let asked = questions(&clinic.ready()).iter().any(|one| matches!(one, Question::Department { .. }));
+        assert_eq!(asked, calibration.is_some(), "it costs time, and only a calibrated word is worth it");
+        let _written = Section::ALL.map(|section| clinic.writes(cases::id(1), section, "感冒：鼻塞"));
+        let options = vec![("internal".to_owned(), ours), ("obstetrics".to_owned(), 1.0 - ours)];
+        let scores = vec![Score { question: Question::Department { options: vec![] }, options }];
+        let facts = FillFacts { scores, ..FillFacts::default() };
+        let said = answer(&clinic.step(Event::Filled { job: cases::id(1), facts })).uncertainty;
+        let rounded = said.in_department.map(|p| (p * 100.0).round() / 100.0);
+        assert_eq!((said.basis, said.level, rounded), (basis, level, in_department), "{ours}");
     }
 }
 

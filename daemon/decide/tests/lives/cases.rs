@@ -84,6 +84,7 @@ pub fn config(queue_max: usize) -> Config {
         trained_on: BTreeMap::new(),
         covers: None,
         urgency_clear_at: None,
+        calibration: None,
         review: ReviewState::NotPhysicianReviewed,
     };
     Config {

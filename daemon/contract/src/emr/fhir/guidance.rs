@@ -82,6 +82,7 @@ fn uncertainty(answer: &Answer) -> Value {
             ("level", "valueCode", json!(words::code(&it.level))),
             ("basis", "valueCode", json!(words::code(&it.basis))),
             ("mean-logprob", "valueDecimal", element::decimal(it.mean_logprob)),
+            ("in-department", "valueDecimal", element::decimal(it.in_department)),
         ],
     )
 }
