@@ -30,7 +30,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake soak fuzz fuzz-corpus crash lost-writes lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake bench-alert soak fuzz fuzz-corpus crash lost-writes lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -56,6 +56,11 @@ lint: setup
 # From publish to `accepted` with 20 tablets and the scripted engine, against one sync of the disk. RUNS=5
 bench-intake: setup
 	RUNS=$(RUNS) $(CARGO) test $(LOCKED) -p consultd --no-default-features --test load -- --ignored --nocapture intake
+
+# From publish to alert, idle and with a full queue. RUNS=300 cases each; MODEL=1 with llama.cpp.
+bench-alert: setup $(if $(MODEL),model)
+	RUNS=$(RUNS) MODEL=$(MODEL) $(CARGO) test $(LOCKED) -p consultd \
+		$(if $(MODEL),--features $(FEATURES),--no-default-features) --test load -- --ignored --nocapture alert
 
 # tests/crash.rs by itself, with a line for each round; without ROUNDS as many as `make test-fast` has.
 crash: setup $(if $(MODEL),model)

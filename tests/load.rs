@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `make test` | 10,000 requests from 20 tablets: the daemon's memory and files stay flat |
 //! | `make bench-intake` | how long `accepted` takes with 20 tablets, against one sync of the same disk and the broker's own echo in the same minute; then the same on a disk whose syncs take as long as those of a box |
+//! | `make bench-alert` | how long an alert takes, to an idle box and to one whose queue is full and whose engine works; `MODEL=1` with llama.cpp |
 
 mod common;
 
@@ -156,6 +157,51 @@ fn intake() {
     match slow(slower) {
         Ok(clinic) => table(&clinic, rounds, slower),
         Err(why) => println!("not possible here: {why}"),
+    }
+}
+
+/// From the tablet's publish to its alert, before anything else is waited for; the broker's two ways are in it.
+#[test]
+#[ignore = "a measurement: make bench-alert"]
+fn alert() {
+    let count: usize = std::env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(300);
+    let model = std::env::var("MODEL").is_ok_and(|it| !it.is_empty());
+    println!("{count} red cases, {}", if model { "llama.cpp with the demo model" } else { "the scripted engine" });
+    println!(
+        "| box | broker's echo p50 ms | p99 | alert p50 ms | p99 | goal p99 | p50 ÷ echo |\n{}",
+        "|---".repeat(7) + "|"
+    );
+    for (name, full, goal) in [("idle", false, 20), ("queue full, engine at work", true, 50)] {
+        let clinic = if model {
+            Clinic::real("[queue]\nper_minute_max = 60000")
+        } else {
+            let script = if full { "{ delay_ms_per_section = 2000 }" } else { "{}" };
+            Clinic::scripted(script, "[queue]\nper_minute_max = 60000\n")
+        };
+        drop(clinic.ready());
+        drop(clinic.wait_for_status(if model { "online" } else { "degraded" }));
+        let echo = quantiles(echoes(&clinic, 10));
+        let crowd: Vec<Tablet> = (0..12).map(|n| Tablet::new(&clinic, &format!("crowd-{n}"))).collect();
+        let tablet = Tablet::new(&clinic, "measured");
+        let mut took = Vec::with_capacity(count);
+        for n in 0..count {
+            if full && n % 20 == 0 {
+                crowd.iter().for_each(|one| (0..8).for_each(|_| one.ask(&consult("咳嗽三天，没有发热"))));
+                drop(crowd[0].next(Duration::from_secs(5)));
+            }
+            let mut request = case("pregnancy-headache.zh");
+            request["case"]["history"] = json!(format!("第{n}次"));
+            let began = Instant::now();
+            tablet.ask(&request);
+            tablet.wait(PATIENCE, |said| said["type"] == "alert" && said["id"] == request["id"]).expect("an alert");
+            took.push(began.elapsed());
+            if !full {
+                let answer = tablet.wait(PATIENCE, |said| said["type"] == "answer" && said["id"] == request["id"]);
+                confirm(&tablet, &answer.expect("an answer"));
+            }
+        }
+        let (p50, p99) = quantiles(took);
+        println!("| {name} | {:.2} | {:.2} | {p50:.2} | {p99:.2} | {goal} | {:.1} |", echo.0, echo.1, p50 / echo.0);
     }
 }
 
