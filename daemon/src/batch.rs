@@ -19,6 +19,7 @@ use crate::{
 use clap::Args;
 use contract::{
     ids::{RequestId, TabletName},
+    manifest::Calibration,
     reply::Reply,
     request::{Request, parse_request},
 };
@@ -45,6 +46,10 @@ pub struct Batch {
     /// Settings file (TOML) of the box; of it engine, adapters, rules and queue count.
     #[arg(long, default_value = settings::DEFAULT_PATH)]
     config: PathBuf,
+    /// Asks the model of every case whose department it is, also where its word is not calibrated yet: for `adapterctl
+    /// calibrate`, which wants `provenance.department_choice.probability`.
+    #[arg(long)]
+    ask_department: bool,
 }
 
 /// Lines that are read ahead.
@@ -62,7 +67,7 @@ impl Batch {
                 return Exit::Settings;
             }
         };
-        match serve(settings) {
+        match serve(settings, self.ask_department) {
             Ok(()) => Exit::Done,
             Err(fault) => {
                 tracing::error!(%fault, "cannot write the messages");
@@ -72,12 +77,18 @@ impl Batch {
     }
 }
 
-fn serve(settings: Settings) -> io::Result<()> {
+/// As if there were no need to correct it.
+const UNCORRECTED: Calibration = Calibration { slope: 1.0, offset: 0.0, cases: 0 };
+
+fn serve(settings: Settings, ask_department: bool) -> io::Result<()> {
     let shelf = shelf::read(&settings);
     shelf.faults.iter().for_each(|fault| tracing::error!(fault, "an adapter is left out"));
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(io::Error::other)?;
     let mut config = start::config(&settings, &shelf, Seal::new(&secret));
+    for adapter in config.departments.values_mut().filter(|_| ask_department) {
+        adapter.calibration.get_or_insert(UNCORRECTED);
+    }
     (config.tablet_max, config.per_minute_max) = (config.queue_max, PER_MINUTE_MAX);
     let mut state = State::new(config);
     let (orders, orders_rx) = channel(start::ORDERS_MAX);

@@ -101,6 +101,7 @@ fn config() -> Config {
         trained_on: BTreeMap::new(),
         covers: None,
         urgency_clear_at: None,
+        calibration: None,
         review: ReviewState::NotPhysicianReviewed,
     };
     let served = DEPARTMENTS.iter().map(|(code, _)| (Department::new(code).expect("a code"), adapter(code)));
