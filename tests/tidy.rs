@@ -52,7 +52,7 @@ fn nothing_points_back() {
     assert_eq!(own("daemon/decide"), of(&["contract"]));
     assert_eq!(own("daemon/engine"), of(&["contract"]));
     assert_eq!(own("daemon"), of(&["contract", "decide", "engine"]));
-    assert_eq!(own("adapters"), of(&["contract", "engine"]));
+    assert_eq!(own("adapters"), of(&["contract", "decide", "engine"]));
 }
 
 #[test]

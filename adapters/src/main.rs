@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! samples.jsonl ─ render ─▶ rows.jsonl ─ train/train.py ─▶ PEFT folder ─ package ─▶ adapter.gguf + manifest.json
+//! cases.jsonl ─ evaluate ─▶ a box ─▶ table, report.html
 //! ```
 
+mod evaluate;
 mod package;
 mod render;
 
@@ -16,7 +18,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Makes adapters for consultd boxes: renders training text, packages trained adapters.
+/// Makes adapters for consultd boxes: renders training text, packages trained adapters, judges what a box says with them.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -34,6 +36,8 @@ enum Command {
     },
     /// Converts a PEFT folder to GGUF and writes the manifest beside it.
     Package(Box<package::Package>),
+    /// Runs cases through a box and says how good it was: a table, and a page with pictures.
+    Evaluate(Box<evaluate::Evaluate>),
     /// Prints the fingerprint of form and prompt that this program was built with.
     Form {
         #[arg(long, default_value = "plain", value_parser = prompt_format)]
@@ -45,6 +49,10 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render { samples, format } => render_file(&samples, format),
         Command::Package(package) => package.run(),
+        Command::Evaluate(evaluate) => match evaluate.run() {
+            Ok(met) if evaluate.check && !met => return ExitCode::FAILURE,
+            done => done.map(|_| ()),
+        },
         Command::Form { format } => {
             println!("{}", engine::fingerprint::of(format));
             Ok(())

@@ -12,7 +12,7 @@ mod tests;
 
 /// The first kind whose pattern is in the line. A line that shows another patient, or is no line of the form, is that
 /// before all; the others are in the order of harm.
-pub(crate) fn kind(line: &str) -> Option<Dropped> {
+pub fn kind(line: &str) -> Option<Dropped> {
     let line = half_width(line);
     let plain = ORDINARY.replace_all(&line, "");
     let by_pattern = PATTERNS.iter().find(|(_, pattern)| pattern.is_match(&plain)).map(|(kind, _)| *kind);

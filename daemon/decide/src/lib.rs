@@ -16,7 +16,7 @@ mod coverage;
 mod decide;
 mod department;
 mod event;
-mod forbidden;
+pub mod forbidden;
 pub mod info;
 mod message;
 mod opinion;

@@ -60,7 +60,7 @@ pub struct Recall {
 }
 
 impl Share {
-    fn count(&mut self, hit: bool) {
+    pub fn count(&mut self, hit: bool) {
         self.hits += u32::from(hit);
         self.of += 1;
     }
