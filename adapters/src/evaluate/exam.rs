@@ -47,7 +47,7 @@ pub enum Kind {
     Unsupported,
     /// Nothing is known of it: only the form of what comes is judged.
     #[serde(skip_deserializing)]
-    Open,
+    Unlabelled,
 }
 
 /// The same thing said in different ways.

@@ -151,7 +151,7 @@ fn files(all: &[Judged]) -> Vec<FileFigures> {
     names.dedup();
     let figures = names.into_iter().map(|file| {
         let own = || all.iter().filter(|one| one.exam.file == *file);
-        let benign = |one: &Judged| (one.exam.kind == Kind::Benign).then(|| one.triage() == Some(Triage::Red));
+        let red = |one: &Judged| one.triage().filter(|_| one.exam.kind == Kind::Benign).map(|seen| seen == Triage::Red);
         FileFigures {
             name: file.name.clone(),
             held_out: file.held_out,
@@ -159,7 +159,7 @@ fn files(all: &[Judged]) -> Vec<FileFigures> {
             shares: [
                 over(own(), |one| red_flags_due(one, Told::Text)),
                 over(own(), |one| red_flags_due(one, Told::Coded)),
-                over(own(), benign),
+                over(own(), red),
                 over(own(), measures::cautions_due),
             ],
         }

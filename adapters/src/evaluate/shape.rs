@@ -146,20 +146,29 @@ fn drug(line: DrugCase) -> Known {
         ..Case::default()
     };
     let name = format!("{} ({})", line.rule, if line.fires { "fires" } else { "silent" });
-    Known { name, kind: Kind::Open, told: told(&case), group: None, expect, lang: Lang::Zh, department: None, case }
+    Known {
+        name,
+        kind: Kind::Unlabelled,
+        told: told(&case),
+        group: None,
+        expect,
+        lang: Lang::Zh,
+        department: None,
+        case,
+    }
 }
 
 fn general(line: General) -> Known {
     let General { name, kind, department, lang, case, expect, group } = line;
     let group = group.map(|name| Group { name, stated: true });
-    let kind = kind.unwrap_or(Kind::Open);
+    let kind = kind.unwrap_or(Kind::Unlabelled);
     Known { name: name.unwrap_or_default(), kind, told: told(&case), group, expect, lang, department, case }
 }
 
 fn sample(line: Sample) -> Known {
     Known {
         name: line.id,
-        kind: Kind::Open,
+        kind: Kind::Unlabelled,
         told: told(&line.case),
         group: None,
         expect: Expect::default(),

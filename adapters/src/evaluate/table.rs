@@ -55,16 +55,22 @@ fn row(name: &str, share: Share, goal: &str) -> String {
 }
 
 /// `≥ 85 % met`, `≤ 5 % MISSED`, or nothing.
-pub fn goal(measure: &Measure) -> String {
-    let bound = match measure.goal {
-        Some(Goal::AtLeast(least)) => format!("≥ {:.0} %", least * 100.0),
-        Some(Goal::AtMost(most)) => format!("≤ {:.0} %", most * 100.0),
-        None => return String::new(),
-    };
+fn goal(measure: &Measure) -> String {
+    let Some(goal) = measure.goal else { return String::new() };
+    let bound = bound(goal);
     match measure.met() {
         Some(true) => format!("{bound} met"),
         Some(false) => format!("{bound} MISSED"),
         None => bound,
+    }
+}
+
+pub fn bound(goal: Goal) -> String {
+    match goal {
+        Goal::AtLeast(1.0) => "100 %".to_owned(),
+        Goal::AtLeast(least) => format!("≥ {:.0} %", least * 100.0),
+        Goal::AtMost(0.0) => "0 %".to_owned(),
+        Goal::AtMost(most) => format!("≤ {:.0} %", most * 100.0),
     }
 }
 
