@@ -63,9 +63,6 @@ pub struct Evaluate {
     /// Seconds for each answer.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(i64::from(DEADLINE_S_MIN)..=i64::from(DEADLINE_S_MAX)))]
     deadline_s: u32,
-    /// Requests that are open at the same time.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
-    seats: u16,
     /// Prints JSON instead of the table.
     #[arg(long)]
     json: bool,
@@ -102,8 +99,6 @@ impl Evaluate {
             program: self.program.clone().unwrap_or_else(batch::default_program),
             config: self.config.as_deref().expect("required without saved messages"),
             log: self.box_log.as_deref(),
-            seats: usize::from(self.seats),
-            deadline_s: self.deadline_s,
         };
         let ids = conversation::ids(exams);
         let mut conversation = Conversation::default();

@@ -53,10 +53,6 @@ fn name(zh: &str, en: &str) -> Markup {
     html! { div.name { (zh) span.en lang="en" { (en) } } }
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
 fn foot(report: &Report) -> Markup {
     html! {
         footer {

@@ -51,7 +51,14 @@ fn row(name: &str, share: Share, goal: &str) -> String {
         return format!("{name:<34} {:>11} {:>8}  {:<15} {goal}", "0", "—", "").trim_end().to_owned();
     }
     let interval = format!("{:.1}–{:.1}", from * 100.0, to * 100.0);
-    format!("{name:<34} {n:>11} {:>6.1} %  {interval:<15} {goal}", share.share() * 100.0).trim_end().to_owned()
+    format!("{name:<34} {n:>11} {:>8}  {interval:<15} {goal}", percent(share)).trim_end().to_owned()
+}
+
+/// Never 100 % where one is missing, nor 0 % where one is there: of thousands, one would round away.
+pub fn percent(share: Share) -> String {
+    let least = if share.hits > 0 { 0.1 } else { 0.0 };
+    let most = if share.hits < share.of { 99.9 } else { 100.0 };
+    format!("{:.1}\u{a0}%", (share.share() * 100.0).clamp(least, most))
 }
 
 /// `≥ 85 % met`, `≤ 5 % MISSED`, or nothing.

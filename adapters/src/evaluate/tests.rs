@@ -10,7 +10,7 @@ use super::{
     message::{Message, Schemas},
     page,
     report::Report,
-    shape,
+    shape, table,
 };
 use serde_json::{Value, json};
 use std::{fs::File, io::Write};
@@ -276,4 +276,11 @@ fn all_faulty_lines_are_told_together_and_a_held_out_one_is_not_quoted() {
     assert!(!told.contains("secret") && !told.contains("line 1: unknown"), "{told}");
     let told = read(&[&many]);
     assert!(told.lines().count() == 22 && told.contains("30 faults") && told.contains("10 more"), "{told}");
+}
+
+#[test]
+fn one_of_thousands_is_not_rounded_away() {
+    let said = [(9999, 10_000), (1, 10_000), (10_000, 10_000), (0, 10_000), (1, 8)];
+    let said = said.map(|(hits, of)| table::percent(decide::rules::recall::Share { hits, of }));
+    assert_eq!(said, ["99.9\u{a0}%", "0.1\u{a0}%", "100.0\u{a0}%", "0.0\u{a0}%", "12.5\u{a0}%"]);
 }

@@ -1,16 +1,17 @@
 //! Shares as bars, with the interval as a whisker and the goal as a dashed line.
 
-use super::{name, part, percent};
+use super::{name, part};
 use crate::evaluate::{
     judge::measures::{Goal, Measure},
     report::Report,
-    table,
+    table::{self, percent},
 };
 use decide::rules::recall::Share;
 use maud::{Markup, html};
+use std::cmp::Reverse;
 
 /// Groups that are shown one by one.
-const GROUPS_SHOWN: usize = 20;
+const GROUPS_SHOWN: usize = 10;
 
 /// (the first measure of it, its name)
 const CHAPTERS: [(&str, &str, &str); 5] = [
@@ -23,22 +24,37 @@ const CHAPTERS: [(&str, &str, &str); 5] = [
 
 pub fn measures(report: &Report) -> Markup {
     let about = "长条为比例，细线为 95 % 区间，虚线为目标。橙色：未达标。 Bars are shares, thin lines 95 % intervals, dashed lines goals. Orange: missed.";
-    let chapter = |it: &Measure| CHAPTERS.iter().find(|(first, ..)| *first == it.id);
+    let unmeasured: Vec<_> = report.measures.iter().filter(|it| it.share.of == 0).collect();
     part(
         "各项指标",
         "Measures",
         about,
         html! {
-            @for it in &report.measures {
-                @if let Some((_, zh, en)) = chapter(it) { h3 { (zh) " · " (en) } }
-                div.row {
-                    (name(it.zh, it.en))
-                    div.chart { (bar(it.share, it.goal, look(it))) }
-                    div.figure { (figure(it)) }
+            @for (at, (_, zh, en)) in CHAPTERS.iter().enumerate() {
+                @let measured = chapter(report, at);
+                @if !measured.is_empty() { h3 { (zh) " · " (en) } }
+                @for it in measured {
+                    div.row {
+                        (name(it.zh, it.en))
+                        div.chart { (bar(it.share, it.goal, look(it))) }
+                        div.figure { (figure(it)) }
+                    }
                 }
+            }
+            @if !unmeasured.is_empty() {
+                h3 { "这些病例测不出 · Not measured by these cases" }
+                p.en { @for it in unmeasured { (it.zh) " " span lang="en" { (it.en) } "； " } }
             }
         },
     )
+}
+
+/// The measures of a chapter of which there is something to show.
+fn chapter(report: &Report, at: usize) -> Vec<&Measure> {
+    let place = |id: &str| report.measures.iter().position(|it| it.id == id);
+    let from = place(CHAPTERS[at].0).expect("chapters begin with a measure");
+    let to = CHAPTERS.get(at + 1).and_then(|next| place(next.0)).unwrap_or(report.measures.len());
+    report.measures[from..to].iter().filter(|it| it.share.of > 0).collect()
 }
 
 fn look(measure: &Measure) -> &'static str {
@@ -52,17 +68,13 @@ fn look(measure: &Measure) -> &'static str {
 fn figure(it: &Measure) -> Markup {
     let (from, to) = it.share.wilson();
     html! {
-        @if it.share.of == 0 {
-            span.en { "未测 not measured" }
-        } @else {
-            b { (percent(it.share.share())) }
-            small { (it.share.hits) " / " (it.share.of) " · " (format!("{:.1}–{:.1}", from * 100.0, to * 100.0)) }
-        }
+        b { (percent(it.share)) }
+        small { (it.share.hits) " / " (it.share.of) " · " (format!("{:.1}–{:.1}", from * 100.0, to * 100.0)) }
         @if let Some(goal) = it.goal {
             @match it.met() {
                 Some(true) => span.mark.good { "✓ 目标 " (table::bound(goal)) },
                 Some(false) => span.mark.bad { "✗ 目标 " (table::bound(goal)) },
-                None => span.mark { "目标 " (table::bound(goal)) },
+                None => {},
             }
         }
     }
@@ -78,9 +90,10 @@ fn bar(share: Share, goal: Option<Goal>, look: &str) -> Markup {
             rect.track x="0" y="6" width="100" height="12" {}
             @if share.of > 0 {
                 rect.fill.(look) x="0" y="6" width=(x(share.share())) height="12" {}
-                line.whisker x1=(x(from)) x2=(x(to)) y1="12" y2="12" {}
-                line.whisker x1=(x(from)) x2=(x(from)) y1="8" y2="16" {}
-                line.whisker x1=(x(to)) x2=(x(to)) y1="8" y2="16" {}
+                // Twice: a seam of the paper's colour keeps it visible on any bar.
+                @for class in ["seam", "whisker"] {
+                    path.(class) d=(format!("M{0} 12H{1}M{0} 8V16M{1} 8V16", x(from), x(to))) {}
+                }
             }
             @if let Some(Goal::AtLeast(at) | Goal::AtMost(at)) = goal {
                 line.goal x1=(x(at)) x2=(x(at)) y1="0" y2="24" {}
@@ -94,7 +107,7 @@ fn small_row(label: &str, share: Share) -> Markup {
         div.row {
             div.name { (label) }
             div.chart { (bar(share, None, "plain")) }
-            div.figure { b { (share.hits) " / " (share.of) } small { (percent(share.share())) } }
+            div.figure { b { (share.hits) " / " (share.of) } small { (percent(share)) } }
         }
     }
 }
@@ -125,6 +138,8 @@ pub fn groups(report: &Report) -> Markup {
 
 pub fn dropped(report: &Report) -> Markup {
     let all: u32 = report.dropped.values().sum();
+    let mut kinds: Vec<_> = report.dropped.iter().collect();
+    kinds.sort_by_key(|(_, lines)| Reverse(**lines));
     let most = report.dropped.values().copied().max().unwrap_or(1);
     let about = format!(
         "过滤器去掉了 {all} 行，医生看到了 {} 行。 The filter left out {all} lines; the doctor saw {}.",
@@ -134,7 +149,7 @@ pub fn dropped(report: &Report) -> Markup {
     html! {
         @if all > 0 {
             (part("被去掉的行", "Lines left out", &about, html! {
-                @for (kind, lines) in &report.dropped {
+                @for (kind, lines) in kinds {
                     div.row {
                         div.name { (reason(kind)) span.en { (kind) } }
                         div.chart {

@@ -1,7 +1,6 @@
 //! What somebody takes away who reads nothing else.
 
-use super::percent;
-use crate::evaluate::{judge::measures::Measure, report::Report};
+use crate::evaluate::{judge::measures::Measure, report::Report, table::percent};
 use maud::{Markup, html};
 
 pub fn headline(report: &Report) -> Markup {
@@ -18,7 +17,8 @@ pub fn headline(report: &Report) -> Markup {
                 p.en lang="en" { "All " (judged) " goals that could be measured are met." }
             } @else {
                 p.verdict.bad { "✗ " (judged) " 项目标中 " (missed.len()) " 项未达到" }
-                p.en lang="en" { (met) " of " (judged) " goals are met. Missed: " (names(&missed)) "." }
+                p { "未达到：" (names(&missed, |it| it.zh, "；")) "。" }
+                p.en lang="en" { (met) " of " (judged) " goals are met. Missed: " (names(&missed, |it| it.en, "; ")) "." }
             }
             ul.sentences { @for it in sentences(report) { li { (it) } } }
         }
@@ -26,8 +26,8 @@ pub fn headline(report: &Report) -> Markup {
     }
 }
 
-fn names(measures: &[&Measure]) -> String {
-    measures.iter().map(|it| it.en).collect::<Vec<_>>().join("; ")
+fn names(measures: &[&Measure], name: fn(&Measure) -> &str, joint: &str) -> String {
+    measures.iter().map(|it| name(it)).collect::<Vec<_>>().join(joint)
 }
 
 /// The figures that matter most, as sentences; those that were not measured say nothing.
@@ -35,7 +35,7 @@ fn sentences(report: &Report) -> Vec<Markup> {
     let said = |id: &str, say: fn(&str, &str, &str) -> (String, String)| {
         let share = report.measure(id).share;
         (share.of > 0).then(|| {
-            let (zh, en) = say(&share.hits.to_string(), &share.of.to_string(), &percent(share.share()));
+            let (zh, en) = say(&share.hits.to_string(), &share.of.to_string(), &percent(share));
             html! { (zh) div.en lang="en" { (en) } }
         })
     };

@@ -1,9 +1,10 @@
 //! Tables and lists: the files, what is only counted, and the cases that went wrong.
 
-use super::{heading, part, percent};
+use super::{heading, part};
 use crate::evaluate::{
     judge::lapses::{Lapse, What},
     report::{FileFigures, Report},
+    table::percent,
 };
 use decide::rules::recall::Share;
 use maud::{Markup, html};
@@ -17,7 +18,7 @@ const UNFOLDED: usize = 12;
 pub fn files(report: &Report) -> Markup {
     let figure = |share: Share| match share.of {
         0 => "—".to_owned(),
-        _ => format!("{}/{} · {}", share.hits, share.of, percent(share.share())),
+        _ => format!("{}/{} · {}", share.hits, share.of, percent(share)),
     };
     part(
         "病例文件",
@@ -68,7 +69,7 @@ pub fn lapses(report: &Report) -> Markup {
     let of = |what: What| report.lapses.iter().filter(|it| it.what == what).collect::<Vec<_>>();
     let about = "只列公开病例。 Of open files only.";
     html! {
-        section.long {
+        section {
             (heading("要看的病例", "Cases to look at"))
             p.about { (about) }
             @if report.lapses.is_empty() { p { "没有 · none" } }

@@ -20,7 +20,7 @@ pub fn triage(report: &Report) -> Markup {
                 div.row {
                     (name(zh, en))
                     div.chart { (stack(counts)) }
-                    div.figure { small { (counts.iter().sum::<u32>()) " 个请求" } }
+                    div.figure { small { (in_words(counts)) } }
                 }
             }
         },
@@ -36,6 +36,12 @@ fn stack(counts: &[u32; 4]) -> Markup {
             }
         }
     }
+}
+
+/// What is too few to be seen in the picture can be read.
+fn in_words(counts: &[u32; 4]) -> String {
+    let each = COLOURS.iter().zip(counts).rev().filter(|(_, count)| **count > 0);
+    each.map(|((_, zh, _), count)| format!("{zh} {count}")).collect::<Vec<_>>().join(" · ")
 }
 
 fn kind_name(kind: Kind) -> (&'static str, &'static str) {
