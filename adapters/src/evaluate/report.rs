@@ -190,12 +190,20 @@ fn groups(agreements: Vec<Agreement>) -> Vec<(String, bool, Share)> {
 fn notes(all: &[Judged], conversation: &Conversation, trouble: Option<String>, scripted: bool) -> Vec<Bilingual> {
     let others = all.iter().filter(|one| !one.same_rules).count();
     let strays = conversation.strays.len();
+    let Share { hits: opinions, of: answers } = over(all, measures::has_opinion);
     let notes = [
         trouble.map(|how| (format!("设备程序异常结束：{how}"), format!("the box did not end well: {how}"))),
         scripted.then(|| {
             (
                 "模型部分由测试引擎写成，不是任何意见".into(),
                 "the test engine wrote the model's part: no opinion at all".into(),
+            )
+        }),
+        (opinions < answers).then(|| {
+            let without = answers - opinions;
+            (
+                format!("{answers} 个回答中 {without} 个没有模型意见，只有规则的结论"),
+                format!("{without} of {answers} answers have no model's opinion: they are the rules' alone"),
             )
         }),
         (others > 0).then(|| {

@@ -81,8 +81,8 @@ fn a_box_that_does_all_right_misses_no_goal() {
 /// (what becomes of the box's words, the measure that sees it, before, after)
 #[test]
 fn each_fault_is_counted_by_its_measure() {
-    type Harm = fn(&mut Run);
-    let table: [(&str, Harm, &str, (u32, u32), (u32, u32)); 20] = [
+    type Row = (&'static str, fn(&mut Run), &'static str, (u32, u32), (u32, u32));
+    let table: [Row; 21] = [
         ("a red flag gone", |run| no_flags(run, 0), "recall_text", (1, 1), (0, 1)),
         ("a danger gone green", |run| no_flags(run, 0), "any_alert", (2, 2), (1, 2)),
         ("a danger without a word", |run| run.said[0].clear(), "any_alert", (2, 2), (1, 2)),
@@ -108,6 +108,7 @@ fn each_fault_is_counted_by_its_measure() {
         ("a flag only in the end", |run| drop(run.said[0].remove(1)), "independent", (4, 4), (3, 4)),
         ("an opinion on eyes", |run| opinion(run, 2), "unsupported_abstains", (1, 1), (0, 1)),
         ("no opinion on a cold", |run| abstain(run, 1), "supported_answers", (3, 3), (2, 3)),
+        ("no opinion at all", |run| (0..4).for_each(|at| abstain(run, at)), "opinion", (3, 3), (0, 3)),
         ("one way of saying it unheard", |run| no_flags(run, 3), "alike", (2, 2), (1, 2)),
     ];
     for (what, harm, measure, before, after) in table {
@@ -179,6 +180,15 @@ fn flags_of_other_rules_than_ours_are_not_compared() {
     no_flags(&mut run, 0);
     assert_eq!(run.share("independent"), (3, 3));
     assert_eq!(run.report().notes.len(), 1);
+}
+
+#[test]
+fn a_box_without_its_model_meets_goals_and_says_what_they_are_worth() {
+    let mut run = played();
+    (0..4).filter(|at| *at != 2).for_each(|at| abstain(&mut run, at));
+    let report = run.report();
+    assert!(report.all_met());
+    assert_eq!(report.notes[0].en, "3 of 3 answers have no model's opinion: they are the rules' alone");
 }
 
 #[test]

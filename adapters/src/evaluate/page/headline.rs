@@ -20,9 +20,9 @@ pub fn headline(report: &Report) -> Markup {
                 p { "未达到：" (names(&missed, |it| it.zh, "；")) "。" }
                 p.en lang="en" { (met) " of " (judged) " goals are met. Missed: " (names(&missed, |it| it.en, "; ")) "." }
             }
+            @for note in &report.notes { div.note { (note.zh) div.en lang="en" { (note.en) } } }
             ul.sentences { @for it in sentences(report) { li { (it) } } }
         }
-        @for note in &report.notes { div.note { (note.zh) div.en lang="en" { (note.en) } } }
     }
 }
 
