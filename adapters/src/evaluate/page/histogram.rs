@@ -38,13 +38,16 @@ pub fn latency(report: &Report) -> Markup {
                         width=(format!("{:.1}", step - 2.0)) height=(format!("{height:.1}")) {}
                 }
                 line.axis x1="0" x2=(WIDTH) y1=(base) y2=(base) {}
-                @for (name, ms) in [("p50", p50), ("p99", p99)] {
+                // One to the left of its line and one to the right, so that they do not lie on each other.
+                @for (name, ms, side, gap) in [("p50", p50, "end", -6.0), ("p99", p99, "start", 6.0)] {
+                    @let side = if x(ms) < WIDTH * 0.1 { "start" } else if x(ms) > WIDTH * 0.9 { "end" } else { side };
                     line.goal x1=(x(ms)) x2=(x(ms)) y1=(TOP - 4.0) y2=(base) {}
-                    text x=(x(ms)) y="12" text-anchor=(if x(ms) > WIDTH * 0.9 { "end" } else { "start" }) { (name) " " (seconds(ms)) }
+                    text x=(x(ms) + gap) y="12" text-anchor=(side) { (name) " " (seconds(ms)) }
                 }
                 @for quarter in 0..=4u64 {
                     @let anchor = match quarter { 0 => "start", 4 => "end", _ => "middle" };
-                    text x=(x(end * quarter / 4)) y=(base + 16.0) text-anchor=(anchor) { (seconds(end * quarter / 4)) }
+                    // The inner ones have no room on a phone.
+                    text.inner[quarter % 2 == 1] x=(x(end * quarter / 4)) y=(base + 16.0) text-anchor=(anchor) { (seconds(end * quarter / 4)) }
                 }
             }
         },

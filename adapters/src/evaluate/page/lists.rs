@@ -26,7 +26,7 @@ pub fn files(report: &Report) -> Markup {
         "保留集只看总数。 Of held-out files there are totals only.",
         html! {
             div.wide { table {
-                tr { th { "文件 file" } th { "请求 requests" } th { "召回：文字" } th { "召回：编码" } th { "无害误报红" } th { "用药警示" } }
+                tr { th { "文件 file" } th { "请求 requests" } th { "召回：文字 words" } th { "召回：编码 coded" } th { "无害误报红 false red" } th { "用药警示 drugs" } }
                 @for FileFigures { name, held_out, requests, shares } in &report.files {
                     tr {
                         td { (name) @if *held_out { " · 保留集 held out" } }
