@@ -6,14 +6,14 @@
 //!                                                                                         └─ page
 //! ```
 
-mod batch;
+pub mod batch;
 mod cases;
 mod conversation;
-mod exam;
+pub mod exam;
 mod judge;
-mod message;
+pub mod message;
 mod page;
-mod progress;
+pub mod progress;
 mod report;
 mod shape;
 mod table;
@@ -99,11 +99,13 @@ impl Evaluate {
             program: self.program.clone().unwrap_or_else(batch::default_program),
             config: self.config.as_deref().expect("required without saved messages"),
             log: self.box_log.as_deref(),
+            ask_department: false,
         };
+        let consults: Vec<_> = exams.iter().map(|exam| &exam.consult).collect();
         let ids = conversation::ids(exams);
         let mut conversation = Conversation::default();
         let mut progress = Progress::begin(exams.len());
-        let ended = batch.run(exams, schemas, |line, message| {
+        let ended = batch.run(&consults, schemas, |line, message| {
             progress.saw(message.ends());
             conversation.hear(message, &ids);
             saved.as_mut().map_or(Ok(()), |saved| saved.line(line))
@@ -137,7 +139,7 @@ impl<'a> Saved<'a> {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
     let written = File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -5,6 +5,7 @@
 //! cases.jsonl ─ evaluate ─▶ a box ─▶ table, report.html
 //! ```
 
+mod calibrate;
 mod evaluate;
 mod package;
 mod render;
@@ -38,6 +39,8 @@ enum Command {
     Package(Box<package::Package>),
     /// Runs cases through a box and says how good it was: a table, and a page with pictures.
     Evaluate(Box<evaluate::Evaluate>),
+    /// Measures how far the adapters' word on the department can be believed, and writes that into their manifests.
+    Calibrate(Box<calibrate::Calibrate>),
     /// Prints the fingerprint of form and prompt that this program was built with.
     Form {
         #[arg(long, default_value = "plain", value_parser = prompt_format)]
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render { samples, format } => render_file(&samples, format),
         Command::Package(package) => package.run(),
+        Command::Calibrate(calibrate) => calibrate.run(),
         Command::Evaluate(evaluate) => match evaluate.run() {
             Ok(met) if evaluate.check && !met => return ExitCode::FAILURE,
             done => done.map(|_| ()),

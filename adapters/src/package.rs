@@ -113,7 +113,7 @@ fn sha256(path: &Path) -> Result<String, String> {
     engine::file_sha256(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-fn write(path: &Path, manifest: &AdapterManifest) -> Result<(), String> {
+pub fn write(path: &Path, manifest: &AdapterManifest) -> Result<(), String> {
     let mut text = serde_json::to_string_pretty(manifest).map_err(|e| e.to_string())?;
     text.push('\n');
     let written =

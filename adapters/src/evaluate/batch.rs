@@ -8,10 +8,8 @@
 //! Two threads, because either pipe may be full. The box reads no further than it can serve, so that no deadline passes in
 //! a queue; the feeding thread simply waits for it.
 
-use super::{
-    exam::Exam,
-    message::{Message, Schemas},
-};
+use super::message::{Message, Schemas};
+use contract::request::Consult;
 use std::{
     fs::File,
     io::{BufRead, BufReader, Write},
@@ -25,23 +23,28 @@ pub struct Batch<'a> {
     pub config: &'a Path,
     /// Where the box's log goes; without it, where ours does.
     pub log: Option<&'a Path>,
+    /// See `consultd batch --help`.
+    pub ask_department: bool,
 }
 
 impl Batch<'_> {
     /// Each message as it comes, and the line it was. Returns how the box ended.
     pub fn run(
         &self,
-        exams: &[Exam],
+        consults: &[&Consult],
         schemas: &Schemas,
         mut hear: impl FnMut(&str, Message) -> Result<(), String>,
     ) -> Result<ExitStatus, String> {
         let fault = |e: std::io::Error| format!("{}: {e}", self.program.display());
         let mut command = Command::new(&self.program);
         command.arg("batch").arg("--config").arg(self.config).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if self.ask_department {
+            command.arg("--ask-department");
+        }
         if let Some(log) = self.log {
             command.stderr(File::create(log).map_err(|e| format!("{}: {e}", log.display()))?);
         }
-        let requests = exams.iter().map(|exam| serde_json::to_string(&exam.consult)).collect::<Result<Vec<_>, _>>();
+        let requests = consults.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
         let requests = requests.map_err(|e| e.to_string())?;
         let mut child = command.spawn().map_err(fault)?;
         let mut stdin = child.stdin.take().expect("was piped");
