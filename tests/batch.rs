@@ -62,6 +62,48 @@ fn a_case_that_ends_the_engine_takes_no_other_with_it() {
     assert!(degraded(poison.expect("an answer")).contains(&"engine_crashed"));
 }
 
+/// A model that comforts, one that crashes, one that hangs, one that cannot work: what the rules say is the same, byte for byte.
+#[test]
+fn red_flags_are_the_same_whatever_the_model_does() {
+    let file = std::fs::read_to_string(root().join("adapters/demo/evaluation.jsonl")).expect("the cases");
+    let cases: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).expect("a case")).collect();
+    // Three, because a hang is only known by its silence, which takes time.
+    let dangers: Vec<Value> = ["pregnancy headache, in words", "angina, English", "shepherd's fever"]
+        .into_iter()
+        .map(|name| {
+            let it = cases.iter().find(|case| case["name"] == name).expect("it is there");
+            let mut case = it["case"].clone();
+            case["complaint"]["text"] =
+                json!(format!("{}。毒丸", it["case"]["complaint"]["text"].as_str().expect("text")));
+            json!({"v": 1, "type": "consult", "id": uuid::Uuid::new_v4(), "lang": it["lang"],
+                   "department": it["department"], "deadline_s": 30, "case": case})
+        })
+        .collect();
+    let input: String = dangers.iter().map(|request| format!("{request}\n")).collect();
+    let said = |script: &str| -> Vec<String> {
+        let (output, messages) = batch(&scripted_settings(script, "[queue]\ndeaths_max = 2\n"), &input);
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        let of_rules = |request: &Value| {
+            let own = of(&messages, request);
+            let find =
+                |kind: &str| *own.iter().find(|m| m["type"] == kind).unwrap_or_else(|| panic!("{script}: {kind}"));
+            let (alert, answer) = (find("alert"), find("answer"));
+            assert_eq!(alert["red_flags"], answer["red_flags"], "{script}");
+            format!("{} {}", alert["triage"], alert["red_flags"])
+        };
+        dangers.iter().map(of_rules).collect()
+    };
+    let expected = said("{}");
+    for script in [
+        "{ lines = [\"无需检查：放心回家\", \"No tests needed: all is well\"] }",
+        "{ crash_on = \"毒丸\" }",
+        "{ hang_on = \"毒丸\" }",
+        "{ unfit = \"no memory\" }",
+    ] {
+        assert_eq!(said(script), expected, "{script}");
+    }
+}
+
 #[test]
 fn faulty_settings_end_it() {
     let (output, messages) = batch("[engine]\nkind = \"scripted\"\nnonsense = 1\n", "");
