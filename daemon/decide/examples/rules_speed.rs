@@ -19,9 +19,11 @@ const TOLD: &str = "老汉昨天后晌在地里割麦，突然头痛得像要炸
 
 fn main() {
     let set = RuleSet::builtin();
-    for (name, text) in
-        [("dense", dense()), ("plain", plain()), ("one clause", dense().replace(['，', '。', '；'], "的"))]
-    {
+    let one_clause = || dense().replace(['，', '。', '；'], "的");
+    let told = [("dense", dense()), ("plain", plain()), ("one clause", one_clause())];
+    let hostile = ["咳嗽三天没有发热", "无力无力头痛没有", "邻居说邻居头痛", "没过去没过去咳嗽", "胸 痛 头 痛 "];
+    let hostile = hostile.map(|unit| ("hostile", unit.repeat(CHARS)));
+    for (name, text) in told.into_iter().chain(hostile) {
         let cut: String = text.chars().take(CHARS).collect();
         let case = Case { complaint: Complaint { text: Text::cut(&cut), duration: None }, ..Case::default() };
         assert_eq!(case.complaint.text.chars().count(), CHARS);

@@ -102,6 +102,9 @@ const DENIAL_BYTES_MAX: usize = 36;
 const ALL_NO: [&str; 12] =
     ["都没有", "也没有", "均无", "全没有", "都没", "也没", "从来没有", "没有过", "都不", "全无", "都否认", "均阴性"];
 
+/// Eighty Chinese characters to either side.
+const NEAR_BYTES: usize = 240;
+
 /// What may stand before a subject.
 const LEADS: [&str; 27] = [
     "我们",
@@ -152,30 +155,50 @@ impl<'t> Reading<'t> {
     /// Whether these words are stated, of the patient and of now. Of a background (a past cancer) the past counts.
     pub fn counts(&self, span: &Span, cues: &Cues, who: &Who, past_counts: bool) -> bool {
         let number = self.clause_of(span.start);
-        let clause = self.clauses[number].clone();
-        !self.denied(span, &clause, cues)
-            && !self.supposed(span, &clause, cues)
-            && !self.within(cues.idiom, &clause).any(|idiom| idiom.start < span.end && span.start < idiom.end)
+        let near = self.near(span, &self.clauses[number]);
+        !self.denied(span, &near, cues)
+            && !self.supposed(span, &near, cues)
+            && !self.within(cues.idiom, &near).any(|idiom| idiom.start < span.end && span.start < idiom.end)
             && (past_counts || !self.is_past(number, cues))
-            && !self.of_another(span, &clause, cues, who)
+            && !self.of_another(span, &near, cues, who)
+    }
+
+    /// As much of its clause as is looked at for its sake. A text without marks is one clause of thousands of characters; a cue
+    /// that far away says nothing of these words, and looking at all of it for each of them would cost seconds.
+    pub fn near(&self, span: &Span, clause: &Range<usize>) -> Range<usize> {
+        let mut from = span.start.saturating_sub(NEAR_BYTES).max(clause.start);
+        let mut to = (span.end + NEAR_BYTES).min(clause.end);
+        while !self.text.is_char_boundary(from) {
+            from += 1;
+        }
+        while !self.text.is_char_boundary(to) {
+            to -= 1;
+        }
+        from..to
     }
 
     pub fn denied(&self, span: &Span, clause: &Range<usize>, cues: &Cues) -> bool {
-        let void =
-            |cue: &Span| self.within(cues.deny_not, clause).any(|not| not.start <= cue.start && cue.end <= not.end);
+        let void = |cue: &Span| {
+            let around = cue.start.saturating_sub(DENIAL_BYTES_MAX).max(clause.start)..cue.end;
+            self.within(cues.deny_not, &around).any(|not| not.start <= cue.start && cue.end <= not.end)
+        };
+        let list = self.last_list(clause.start..span.start);
+        let reaches = |cue: &Span| span.start - cue.end <= DENIAL_BYTES_MAX || list.is_some_and(|at| at >= cue.end);
         let inside = |cue: &Span| span.inner.0 <= cue.start && cue.end <= span.inner.1;
         let long = self
             .within(cues.deny, clause)
-            .filter(|cue| !void(cue))
-            .any(|cue| inside(cue) || (cue.end <= span.start && self.reaches(&self.text[cue.end..span.start])));
+            .any(|cue| (inside(cue) || (cue.end <= span.start && reaches(cue))) && !void(cue));
         let next = |cue: &Span| cue.end <= span.start && self.text[cue.end..span.start].trim().is_empty();
         let at_once = |cue: &Span| next(cue) || inside(cue);
-        long || self.within(cues.deny_at_once, clause).filter(|cue| !void(cue)).any(at_once)
+        long || self.within(cues.deny_at_once, clause).any(|cue| at_once(cue) && !void(cue))
             || self.answered_no(span, clause)
     }
 
-    fn reaches(&self, between: &str) -> bool {
-        between.len() <= DENIAL_BYTES_MAX || ["、", " or ", "/", "或", "及"].iter().any(|list| between.contains(list))
+    /// Where the last joint of a list begins: a denial before it runs through.
+    fn last_list(&self, before: Range<usize>) -> Option<usize> {
+        let text = &self.text[before.clone()];
+        let joints = ["、", " or ", "/", "或", "及"].iter().filter_map(|joint| text.rfind(joint));
+        joints.max().map(|at| before.start + at)
     }
 
     /// "胸痛:无", "chest pain (-)", "胸痛、胸闷都没有".
@@ -235,6 +258,10 @@ impl<'t> Reading<'t> {
 
     /// Whether a person named here is what the clause speaks of: 邻居发烧, 听说隔壁老王中风; not 被同学推倒.
     fn opens(&self, cue: &Span, clause: &Range<usize>) -> bool {
+        let clause = &self.clauses[self.clause_of(clause.start)];
+        if cue.start - clause.start > NEAR_BYTES {
+            return false;
+        }
         let mut lead = self.text[clause.start..cue.start].trim();
         while let Some(rest) = LEADS.iter().find_map(|word| lead.strip_prefix(word)) {
             lead = rest.trim_start();

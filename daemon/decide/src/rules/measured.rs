@@ -84,7 +84,8 @@ pub fn measured(text: &str, numbers: &[Number], reading: &Reading, signs: &Signs
     for (n, number) in numbers.iter().enumerate() {
         let Some(clause) = reading.clause(reading.clause_of(number.start)) else { continue };
         let span = Span { start: number.start, end: number.end, inner: (number.end, number.end) };
-        if n < skip || reading.denied(&span, &clause, cues) || reading.is_of_before(&clause, cues) {
+        let near = reading.near(&span, &clause);
+        if n < skip || reading.denied(&span, &near, cues) || reading.is_of_before(&clause, cues) {
             continue;
         }
         let from = numbers[..n].last().map_or(clause.start, |before| before.end.max(clause.start));

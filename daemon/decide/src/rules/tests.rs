@@ -469,6 +469,20 @@ fn a_set_that_fails_its_own_examples_is_refused() {
     assert!(matches!(late, Fault::Example { fires: false, .. }), "{late}");
 }
 
+/// In a text without marks everything is one clause; what is far away is not of these words, and is not even looked at.
+#[test]
+fn a_denial_and_a_neighbour_reach_no_farther_than_eighty_characters() {
+    let states =
+        |text: &str| Patient::read(&aged(56.0, text), &RuleSet::builtin().language).found("chest_pain").is_some();
+    let far = "在地里收麦子".repeat(16);
+    for (before, after) in [("没有、", "胸痛"), ("邻居", "胸痛")] {
+        assert!(states(&format!("{before}{far}{after}")), "{before}");
+    }
+    for near in ["没有胸痛", "没有咳嗽、发热、恶心、呕吐、头晕、乏力、胸痛", "邻居胸痛"] {
+        assert!(!states(near), "{near}");
+    }
+}
+
 #[test]
 fn a_broken_word_is_read_and_a_row_of_a_form_stays_one() {
     let states =
