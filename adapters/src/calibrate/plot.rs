@@ -31,7 +31,7 @@ impl Plot<'_> {
                 aria-label="Reliability plot / 可靠性图" {
                 style { (PreEscaped(STYLE)) }
                 rect.paper width="520" height="570" {}
-                text x="20" y="28" { "“这例属于本科室”有多可信 · How far “this case is my department's” can be believed" }
+                text x="20" y="28" { "“是本科室的”有多可信 · How far “my department's” can be believed" }
                 text.small x="20" y="50" {
                     (self.cases) "例，每例由没见过它的校准来判 · cases, each by a calibration fitted without it"
                 }

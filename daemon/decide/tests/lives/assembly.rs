@@ -182,7 +182,8 @@ fn a_calibrated_adapter_is_asked_whose_case_it_is_and_a_strange_one_makes_it_unc
     #[rustfmt::skip]
     let table = [
         (Some(calibration), 0.99, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::Moderate, Some(0.79)),
-        (Some(calibration), 0.80, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::High,     Some(0.42)),
+        (Some(calibration), 0.30, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::Moderate, Some(0.19)),
+        (Some(calibration), 0.01, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::High,     Some(0.04)),
         (Some(calibration), 1.00, UncertaintyBasis::CalibratedDepartment, UncertaintyLevel::Moderate, Some(1.0)),
         (None,              0.01, UncertaintyBasis::UncalibratedLogprob,  UncertaintyLevel::Moderate, None),
     ];
