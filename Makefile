@@ -7,6 +7,8 @@
 #   make crash         the daemon and the broker while everything under them fails; ROUNDS=500, SEED=17 for one again,
 #                      MODEL=1 with llama.cpp in place of the scripted engine
 #   make lost-writes   the daemon on a disk that drops what was not synced; LIVES=1000, SEED=17 for one again
+#   make evaluate      cases through rules and the demo model, as a table; OUT=report.html as a page with pictures, too,
+#                      SCRIPTED=1 the rules alone, in seconds, CASES="a.jsonl b.jsonl" others than ours
 #   make bench         against llama.cpp's own server, in turns (tests/bench/README.md)
 # Everything that is fetched or built goes to CACHE, outside the checkout.
 
@@ -30,7 +32,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake bench-alert soak fuzz fuzz-corpus crash lost-writes lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake bench-alert evaluate soak fuzz fuzz-corpus crash lost-writes lint setup model build adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -44,6 +46,12 @@ test: setup lint test-fast model
 test-fast: setup
 	FUZZ_SECONDS=$(if $(CI),60) $(CARGO) test $(LOCKED) -p contract -p decide -p engine -p adapterctl -p fuzz-targets
 	$(CARGO) test $(LOCKED) -p consultd --no-default-features
+	$(CARGO) build $(LOCKED) -p consultd -p adapterctl --no-default-features
+	SCRIPTED=1 tests/evaluate.sh
+
+evaluate: setup $(if $(SCRIPTED),,model)
+	$(CARGO) build $(LOCKED) -p consultd -p adapterctl $(if $(SCRIPTED),--no-default-features,--features $(FEATURES))
+	@SCRIPTED=$(SCRIPTED) CASES="$(CASES)" OUT="$(OUT)" tests/evaluate.sh
 
 # Distributions package rustfmt and clippy apart from Rust: where one is missing, that is said and not a failure.
 # A newer clippy has new opinions: they are faults in CI, whose version we know, and remarks elsewhere.
