@@ -30,7 +30,7 @@ mod tests;
 pub use data::{Fault, File, MANIFEST, Manifest};
 
 use contract::{
-    answer::{Exclusion, FlagCheck, Line, Notifiable, Origin, Question, RedFlag, ReviewState, RulesRef},
+    answer::{Exclusion, Line, Notifiable, Origin, Question, RedFlag, ReviewState, RulesRef},
     case::Case,
     ids::Lang,
     words::{Bilingual, Triage, Urgency},
@@ -40,6 +40,7 @@ use drugs::{Cautioned, DrugRules};
 use language::Language;
 use notifiable::NotifiableTable;
 use patient::Patient;
+use serde_json::Value;
 use std::{
     cell::OnceCell,
     cmp::Reverse,
@@ -89,33 +90,20 @@ impl RuleSet {
     /// A set from its files, if each rule fires for its own examples and is silent for those that it should be silent for.
     pub fn proven(files: &[File]) -> Result<Self, Fault> {
         let set = Self::load(files)?;
-        set.prove_drugs()?;
+        for (rule, example, expected) in set.drugs.examples() {
+            let speaks = |one: &drugs::Spoken| one.caution.rule.as_deref() == Some(rule);
+            prove(rule, example, expected, |case| set.cautions(case, Lang::Zh, &[]).spoken.iter().any(speaks))?;
+        }
         for rule in &set.rules {
             let positive = rule.examples.positive.iter().map(|example| (example, true));
             let negative = rule.examples.negative.iter().map(|example| (example, false));
             for (example, expected) in positive.chain(negative) {
-                let case: Case = serde_json::from_value(example.clone())
-                    .map_err(|source| Fault::NoCase { rule: rule.id.clone(), source })?;
-                let fires = matches!(rule.trigger.judge(&Patient::read(&case, &set.language)), Verdict::Fires(_));
-                if fires != expected {
-                    return Err(Fault::Example { rule: rule.id.clone(), example: example.to_string(), fires });
-                }
+                prove(&rule.id, example, expected, |case| {
+                    matches!(rule.trigger.judge(&Patient::read(case, &set.language)), Verdict::Fires(_))
+                })?;
             }
         }
         Ok(set)
-    }
-
-    fn prove_drugs(&self) -> Result<(), Fault> {
-        for (rule, example, speaks) in self.drugs.examples() {
-            let case: Case = serde_json::from_value(example.clone())
-                .map_err(|source| Fault::NoCase { rule: rule.to_owned(), source })?;
-            let said = self.cautions(&case, Lang::Zh, &[]).spoken;
-            let spoke = said.iter().any(|one| one.caution.rule.as_deref() == Some(rule));
-            if spoke != speaks {
-                return Err(Fault::Example { rule: rule.to_owned(), example: example.to_string(), fires: spoke });
-            }
-        }
-        Ok(())
     }
 
     /// Says which rules spoke. The set counts as reviewed only when a physician has signed all of it.
@@ -199,12 +187,22 @@ impl RuleSet {
     }
 }
 
+/// Whether a rule does with its own example what the example says.
+fn prove(rule: &str, example: &Value, expected: bool, fires: impl Fn(&Case) -> bool) -> Result<(), Fault> {
+    let case: Case =
+        serde_json::from_value(example.clone()).map_err(|source| Fault::NoCase { rule: rule.to_owned(), source })?;
+    match fires(&case) {
+        fires if fires == expected => Ok(()),
+        fires => Err(Fault::Example { rule: rule.to_owned(), example: example.to_string(), fires }),
+    }
+}
+
 fn red_flag(rule: &RuleText, evidence: Vec<Evidence>) -> RedFlag {
     RedFlag {
         rule: rule.id.clone(),
         title: rule.title.clone(),
         must_not_miss: rule.must_not_miss.to_vec(),
-        checks: rule.minimum_checks.iter().map(FlagCheck::clone).collect(),
+        checks: rule.minimum_checks.to_vec(),
         urgency: rule.urgency,
         source: rule.source.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         because: evidence.into_iter().map(|e| e.because).collect(),
