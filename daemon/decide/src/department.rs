@@ -46,9 +46,12 @@ pub(crate) fn choose(config: &Config, consult: &Consult, fired: &Fired) -> (Depa
 
 /// The model is asked where our own choice had no reason, and where what it says is calibrated.
 pub(crate) fn question(config: &Config, job: &Job) -> Option<Question> {
+    is_asked(config, job).then(|| Question::Department { options: config.departments.keys().cloned().collect() })
+}
+
+fn is_asked(config: &Config, job: &Job) -> bool {
     let calibrated = config.departments.get(&job.department).is_some_and(|adapter| adapter.calibration.is_some());
-    let asked = (job.chosen_by == ChosenBy::Default || calibrated) && config.departments.len() > 1;
-    asked.then(|| Question::Department { options: config.departments.keys().cloned().collect() })
+    (job.chosen_by == ChosenBy::Default || calibrated) && config.departments.len() > 1
 }
 
 /// The other department that the model clearly prefers. It is said and nothing more: the model routes nobody. By the time
@@ -72,8 +75,7 @@ pub(crate) fn choice(config: &Config, job: &Job, scores: &[Score]) -> Department
 
 /// What the model gives the department that answered, where it was asked.
 fn probability(config: &Config, job: &Job, scores: &[Score]) -> Option<f32> {
-    question(config, job)?;
-    let ours = options(scores).find(|(name, _)| **name == *job.department);
+    let ours = options(scores).find(|(name, _)| is_asked(config, job) && **name == *job.department);
     ours.map(|(_, probability)| *probability).filter(|p| p.is_finite())
 }
 
