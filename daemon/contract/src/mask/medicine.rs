@@ -32,6 +32,11 @@ const EN: &str = "sudden(?:ly)?|severe|acute|crushing|pains?|aches?|bleeding|inj
 
 static MEDICINE: LazyLock<Regex> = LazyLock::new(|| {
     let (zh, en) = (phrases("phrases_zh").join("|"), phrases("phrases_en").join("|"));
+    let words: Value = serde_json::from_str(WORDS).expect("the rules' words are JSON");
+    let class = |names: &str| {
+        let lists = names.split(' ').filter_map(|name| words["classes"][name].as_array());
+        lists.flatten().filter_map(Value::as_str).collect::<Vec<_>>().join("|")
+    };
     let (body, body_en) = (class(BODY), class(BODY_EN));
     let pattern = format!(
         r"(?i){zh}|(?:{body})(?:{OF_IT})?(?:{ILL})|{ZH}|(?-u:\b)(?:(?:{en})s?|(?:{body_en})(?: is| are)? (?:{})|{EN})(?-u:\b)",
@@ -53,12 +58,6 @@ pub(super) fn phrases(language: &str) -> Vec<String> {
     let mut phrases: Vec<_> = lists.filter_map(Value::as_str).filter(plain).filter(long).map(String::from).collect();
     phrases.sort_by_key(|phrase| Reverse(phrase.len())); // the longest is found where several begin
     phrases
-}
-
-fn class(names: &str) -> String {
-    let words: Value = serde_json::from_str(WORDS).expect("the rules' words are JSON");
-    let lists = names.split(' ').filter_map(|name| words["classes"][name].as_array());
-    lists.flatten().filter_map(Value::as_str).collect::<Vec<_>>().join("|")
 }
 
 /// A phrase may begin before a span and end behind it: so far is looked. (不省人事: no province, and no address behind it.)
