@@ -328,7 +328,7 @@ impl Loop {
                 return Err(fault);
             }
             // Nothing of the failed transaction is on the disk. There is room for it now, and for the ends of what is open.
-            tracing::error!("the disk is full: its reserve is spent, and new cases are refused");
+            tracing::error!("the disk is full: the disk's reserve is spent, and new cases are refused");
             self.store.commit(&batch.records)?;
             spent = true;
         }
