@@ -3,7 +3,7 @@
 //! | verdict | completion | without the model's part |
 //! |---|---|---|
 //! | `accepted` | the answer's lines as the model wrote them | no candidate: there is nothing to learn |
-//! | `edited` | the doctor's | the same |
+//! | `edited` | the doctor's; the model's lines beside it as `rejected`, a before/after pair | the doctor's alone |
 //! | `rejected` | as in `accepted`, to learn what to avoid; never to be trained on as it is | no candidate |
 //!
 //! Free of what identifies somebody as far as patterns go: masked once more, ages from 90 on are 90, ids are pseudonyms,
@@ -19,6 +19,7 @@ use contract::{
     review::{Review, Verdict},
     sample::{Completion, Sample, SampleReview, SampleVerdict},
 };
+use serde_json::from_value;
 
 /// The oldest age that is told, as HIPAA's safe harbour has it (45 CFR 164.514(b)(2)(i)(C)): there are few beyond.
 const AGE_YEARS_MAX: f32 = 90.0;
@@ -39,7 +40,10 @@ pub fn sample(consult: &Consult, answer: &Answer, review: &Review, who: Pseudony
         None if by_a_model(answer) => completion(answer.lang, |section| written(answer, section)),
         None => return None,
     };
-    let (case, completion) = unidentified(Case::clone(&consult.case), completion)?;
+    let draft = (review.final_text.is_some() && by_a_model(answer))
+        .then(|| self::completion(answer.lang, |section| written(answer, section)))
+        .filter(|draft| *draft != completion);
+    let (case, completion, rejected) = unidentified(Case::clone(&consult.case), completion, draft)?;
     let verdict = match review.verdict {
         Verdict::Accepted => SampleVerdict::Accepted,
         Verdict::Edited => SampleVerdict::Edited,
@@ -51,6 +55,7 @@ pub fn sample(consult: &Consult, answer: &Answer, review: &Review, who: Pseudony
         lang: answer.lang,
         case,
         completion,
+        rejected,
         review: SampleReview { by: Some(who.clinician), at: Some(year), verdict },
         source: who.source,
         license: "clinic data; not for redistribution".to_owned(),
@@ -115,13 +120,18 @@ fn joined(lang: Lang, name: &str, reason: &str, action: Option<&str>) -> String 
 }
 
 /// `None` for what no mask leaves within its bounds: it is better lost to the training than told.
-fn unidentified(mut case: Case, completion: Completion) -> Option<(Case, Completion)> {
+fn unidentified(
+    mut case: Case,
+    completion: Completion,
+    draft: Option<Completion>,
+) -> Option<(Case, Completion, Option<Completion>)> {
     case.age = case.age.map(|age| match age.years() > AGE_YEARS_MAX {
         true => Age { value: AGE_YEARS_MAX, unit: AgeUnit::Year },
         false => age,
     });
-    let mut shown = serde_json::json!({"case": case, "completion": completion});
+    let mut shown = serde_json::json!({"case": case, "completion": completion, "draft": draft});
     mask::message(&mut shown);
     let mut part = |name: &str| shown.as_object_mut()?.remove(name);
-    Some((serde_json::from_value(part("case")?).ok()?, serde_json::from_value(part("completion")?).ok()?))
+    let (case, completion, draft) = (part("case")?, part("completion")?, part("draft")?);
+    Some((from_value(case).ok()?, from_value(completion).ok()?, from_value(draft).ok()?))
 }

@@ -57,6 +57,13 @@ fn an_edited_answer_gives_the_doctors_lines_whoever_wrote_the_draft() {
             let doctors: Vec<&str> = text.lines(section).iter().map(|line| &**line).collect();
             assert_eq!(sample.completion.lines(section), doctors, "{draft}");
         }
+        let before = sample.rejected.map(|lines| lines.causes);
+        assert_eq!(
+            before.is_some(),
+            draft == "answer",
+            "what the doctor changed stands beside it, if a model wrote it"
+        );
+        assert!(before.is_none_or(|causes| !causes.is_empty()));
     }
 }
 
