@@ -6,9 +6,14 @@
 //! ```
 
 mod calibrate;
+mod check;
+mod dataset;
 mod evaluate;
+mod metadata;
+mod near;
 mod package;
 mod render;
+mod yaml;
 
 use clap::{Parser, Subcommand};
 use contract::sample::{Sample, SampleVerdict};
@@ -29,6 +34,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Check),
     /// Prints training rows (JSONL) for the samples of a file, as the box would prompt.
     Render {
         samples: PathBuf,
@@ -51,6 +57,10 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render { samples, format } => render_file(&samples, format),
+        Command::Check(check) => match check.run() {
+            Ok(exit) => return exit,
+            Err(fault) => Err(fault),
+        },
         Command::Package(package) => package.run(),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Evaluate(evaluate) => match evaluate.run() {

@@ -186,6 +186,7 @@ pub fn open_order(settings: &Settings, shelf: Shelf) -> OpenOrder {
             model_sha256: llama.model_sha256,
             prompt_format: llama.prompt_format,
             adapters: shelf.files,
+            bare: Vec::new(),
             context_tokens: llama.context_tokens,
             contexts_max: llama.contexts_max,
             jobs_max: llama.jobs_max,

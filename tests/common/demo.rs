@@ -42,6 +42,7 @@ pub fn demo_order(departments: &[&str]) -> LlamaOrder {
         model_sha256: DEMO_MODEL_SHA256.to_owned(),
         prompt_format: PromptFormat::Plain,
         adapters: adapters.collect(),
+        bare: Vec::new(),
         context_tokens: 2048,
         contexts_max: 2,
         jobs_max: 8,

@@ -121,6 +121,11 @@ impl RuleSet {
         self.rules.iter().map(|rule| rule.id.as_str())
     }
 
+    /// What a rule is about, in Chinese.
+    pub fn title(&self, id: &str) -> Option<&str> {
+        self.rules.iter().find(|rule| rule.id == id).map(|rule| rule.title.zh.as_str())
+    }
+
     /// The codes of `case.resources` that its checks take.
     #[cfg(test)]
     pub fn needs(&self) -> BTreeSet<String> {

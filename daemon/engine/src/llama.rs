@@ -6,12 +6,14 @@
 //! ```text
 //! llama.rs    which seat an order gets, whose turn it is          seat.rs   one context, one step
 //! job.rs      one form: its sections and what follows them        branch.rs one section    logits.rs
+//! weigh.rs    given texts, how likely each is
 //! ```
 
 mod branch;
 mod job;
 mod logits;
 mod seat;
+mod weigh;
 
 use crate::{
     file_sha256, gguf,
@@ -32,6 +34,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use weigh::Scales;
 
 /// Why these settings cannot work on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -102,10 +105,11 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
     for file in &order.adapters {
         let department = file.department.clone();
         match load(&mut model, file) {
-            Ok(adapter) => groups.push(Group { department, adapter }),
+            Ok(adapter) => groups.push(Group { department, adapter: Some(adapter) }),
             Err(fault) => refused.push(Refused { department, reason: crate::chain(&fault) }),
         }
     }
+    groups.extend(order.bare.iter().map(|department| Group { department: department.clone(), adapter: None }));
     let ready = Ready {
         devices: devices(),
         model_params: model.n_params(),
@@ -125,6 +129,7 @@ pub(crate) fn with_engine<R>(order: &LlamaOrder, serve: impl FnOnce(&mut dyn Eng
         few_cost_more: !on_gpu && few_cost_more(&header),
         groups,
         seats: Vec::new(),
+        scales: Vec::new(),
         contexts_max: contexts as usize,
         clock: 0,
         waiting: Vec::new(),
@@ -221,6 +226,8 @@ struct Llama<'m> {
     groups: Vec<Group>,
     /// Contexts that are alive, with the moment of their last use; at most `contexts_max`.
     seats: Vec<(u64, Seat<'m>)>,
+    /// By group, made by its first order to weigh something.
+    scales: Vec<(usize, Scales<'m>)>,
     contexts_max: usize,
     /// Counts uses, for the least recently used seat.
     clock: u64,
@@ -302,6 +309,16 @@ impl<'m> Llama<'m> {
         Ok(())
     }
 
+    fn weighed(&mut self, order: &WeighOrder) -> Result<Vec<Weight>, FillFault> {
+        let at = self.groups.iter().position(|group| group.department == order.department);
+        let at = at.ok_or(FillFault::NoAdapter)?;
+        if self.scales.iter().all(|(group, _)| *group != at) {
+            self.scales.push((at, Scales::new(self.order, self.backend, self.model, &mut self.groups[at])?));
+        }
+        let scales = self.scales.iter_mut().find(|(group, _)| *group == at);
+        scales.expect("made just now").1.weigh(order)
+    }
+
     fn now_us(&self) -> u64 {
         self.born.elapsed().as_micros() as u64
     }
@@ -332,6 +349,14 @@ impl Engine for Llama<'_> {
         if let Some(Failed { job, fault }) = failed {
             tell(Report::Failed { job, fault });
         }
+    }
+
+    fn weigh(&mut self, order: WeighOrder, tell: &mut dyn FnMut(Report)) {
+        let job = order.job;
+        tell(match self.weighed(&order) {
+            Ok(options) => Report::Weighed { job, options },
+            Err(fault) => Report::Failed { job, fault },
+        });
     }
 
     fn unfit(&self) -> Option<Report> {

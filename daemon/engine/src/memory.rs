@@ -114,7 +114,7 @@ impl Shape {
         Self {
             cells: order.context_tokens,
             jobs: number(order.jobs_max),
-            departments: number(order.adapters.len()),
+            departments: number(order.adapters.len() + order.bare.len()),
             contexts_max: number(order.contexts_max),
             residency: order.residency,
             gpu_layers: if on_gpu { order.gpu_layers } else { 0 },

@@ -54,6 +54,14 @@ pub struct Segment {
     pub special: bool,
 }
 
+/// A segment of a training text, and whether the model learns to write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaughtSegment {
+    #[serde(flatten)]
+    pub segment: Segment,
+    pub train: bool,
+}
+
 impl Segment {
     fn mark(text: &str) -> Self {
         Self { text: text.to_owned(), special: true }

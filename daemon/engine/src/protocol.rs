@@ -1,6 +1,6 @@
 //! What daemon and worker say to each other. The worker knows nothing of tablets, rules or records.
 
-use crate::prompt::PromptFormat;
+use crate::prompt::{PromptFormat, Segment, TaughtSegment};
 use contract::{
     bounded::finite,
     case::Case,
@@ -17,6 +17,8 @@ pub enum Order {
     /// The first order, once.
     Open(OpenOrder),
     Fill(Box<FillOrder>),
+    /// Answered before anything else is done: for those who measure an adapter, not for a box with patients.
+    Weigh(Box<WeighOrder>),
     /// Heard between two decode steps at the latest.
     Cancel {
         job: RequestId,
@@ -36,6 +38,9 @@ pub struct LlamaOrder {
     pub model_sha256: String,
     pub prompt_format: PromptFormat,
     pub adapters: Vec<AdapterFile>,
+    /// Departments that the base model serves alone: to measure an adapter against.
+    #[serde(default)]
+    pub bare: Vec<Department>,
     /// KV cells of one context, shared by the parked prefixes and all forms that are open in it.
     pub context_tokens: u32,
     /// Contexts kept at a time; the least recently used one makes room.
@@ -119,6 +124,29 @@ pub struct FillOrder {
     pub case: Case,
 }
 
+/// How likely the model finds given texts behind a common beginning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WeighOrder {
+    pub job: RequestId,
+    pub department: Department,
+    pub shared: Vec<Segment>,
+    pub options: Vec<Vec<TaughtSegment>>,
+    /// Nothing is evaluated: only how many tokens it would be.
+    #[serde(default)]
+    pub only_count: bool,
+}
+
+/// Of one option's segments that are `train`; the others only stand before them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// Tokens that were counted, and all of them with the shared beginning.
+    pub tokens: u32,
+    pub tokens_read: u32,
+    /// Sum over the counted tokens, natural logarithm.
+    #[serde(deserialize_with = "finite")]
+    pub logprob: f32,
+}
+
 /// A choice between given words, scored by their probability behind the case and its causes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
@@ -171,6 +199,11 @@ pub enum Report {
         job: RequestId,
         stats: FillStats,
         scores: Vec<Score>,
+    },
+    /// A weight for each option, in order.
+    Weighed {
+        job: RequestId,
+        options: Vec<Weight>,
     },
     Failed {
         job: RequestId,
@@ -242,4 +275,6 @@ pub enum FillFault {
     NotFinite,
     #[error("llama.cpp refused a step")]
     Decode,
+    #[error("the text is longer than the context")]
+    TooLong,
 }

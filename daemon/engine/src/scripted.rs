@@ -63,6 +63,11 @@ impl Engine for Scripted {
         }
     }
 
+    /// It has no opinion on texts.
+    fn weigh(&mut self, order: WeighOrder, tell: &mut dyn FnMut(Report)) {
+        tell(Report::Failed { job: order.job, fault: FillFault::NoAdapter });
+    }
+
     fn idle(&self) -> bool {
         self.jobs.is_empty()
     }

@@ -26,6 +26,8 @@ pub(crate) trait Engine {
     fn idle(&self) -> bool;
     /// Works on what is open for as long as nobody may be heard: one batch, or a few milliseconds.
     fn step(&mut self, tell: &mut dyn FnMut(Report));
+    /// Weighs given texts, at once and to the end.
+    fn weigh(&mut self, order: WeighOrder, tell: &mut dyn FnMut(Report));
     /// Does something useful for cases to come. False when nothing is left to prepare.
     fn prepare(&mut self) -> bool {
         false
@@ -124,6 +126,7 @@ fn serve(engine: &mut dyn Engine, orders: &Receiver<Order>, out: &mut dyn Write)
 fn take(engine: &mut dyn Engine, order: Order, reports: &mut Reports) {
     match order {
         Order::Fill(order) => engine.begin(*order),
+        Order::Weigh(order) => engine.weigh(*order, &mut |report| reports.send(&report)),
         Order::Cancel { job } => engine.cancel(job, &mut |report| reports.send(&report)),
         Order::Open(_) => {} // only once
     }

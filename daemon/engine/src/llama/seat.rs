@@ -63,7 +63,19 @@ pub(super) struct Failed {
 /// The adapter of a step.
 pub(super) struct Group {
     pub(super) department: Department,
-    pub(super) adapter: LlamaLoraAdapter,
+    /// None: the base model alone.
+    pub(super) adapter: Option<LlamaLoraAdapter>,
+}
+
+impl Group {
+    /// Sets its adapter on a context, in place of any other. `fresh`: none has been set yet, and the base alone needs that.
+    pub(super) fn set(&mut self, context: &mut LlamaContext, fresh: bool) -> Result<(), FillFault> {
+        match &mut self.adapter {
+            Some(adapter) => context.lora_adapter_set(adapter, 1.0).map_err(|_| FillFault::Decode),
+            None if fresh => Ok(()),
+            None => Err(FillFault::Decode),
+        }
+    }
 }
 
 pub(super) struct Seat<'m> {
@@ -263,8 +275,8 @@ impl<'m> Seat<'m> {
     /// Sets the adapter whose turn it is. In a seat of its own this happens once.
     fn set(&mut self, index: usize, group: &mut Group) -> Result<(), FillFault> {
         if self.set != Some(index) {
-            self.set = None;
-            self.context.lora_adapter_set(&mut group.adapter, 1.0).map_err(|_| FillFault::Decode)?;
+            let fresh = self.set.take().is_none();
+            group.set(&mut self.context, fresh)?;
             self.set = Some(index);
         }
         Ok(())
@@ -540,12 +552,7 @@ impl<'m> Seat<'m> {
     }
 
     fn tokens(&self, segments: &[Segment]) -> Vec<LlamaToken> {
-        let vocab = self.model.vocab();
-        segments
-            .iter()
-            .filter(|segment| !segment.text.is_empty())
-            .flat_map(|segment| vocab.tokenize(segment.text.as_bytes(), false, segment.special))
-            .collect()
+        segments.iter().flat_map(|segment| tokens(self.model, segment)).collect()
     }
 
     fn copy(&mut self, from: i32, to: i32) -> Result<(), FillFault> {
@@ -556,6 +563,14 @@ impl<'m> Seat<'m> {
     fn clear(&mut self, sequence: i32, from: i32) {
         let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), u32::try_from(from).ok(), None);
     }
+}
+
+/// Segment by segment, as in training.
+pub(super) fn tokens(model: &LlamaModel, segment: &Segment) -> Vec<LlamaToken> {
+    if segment.text.is_empty() {
+        return Vec::new();
+    }
+    model.vocab().tokenize(segment.text.as_bytes(), false, segment.special)
 }
 
 /// Whether a step of a flow is for this form too.

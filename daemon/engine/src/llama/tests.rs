@@ -5,7 +5,10 @@
 mod demo;
 
 use super::{seat::SEEN, *};
-use crate::file_sha256;
+use crate::{
+    file_sha256,
+    prompt::{Segment, TaughtSegment},
+};
 use contract::{
     case::Case,
     ids::{Department, Lang},
@@ -359,5 +362,56 @@ fn soak() {
                 assert!(now <= first + first / 20 + 8, "{first} MB at a tenth, {now} MB after {ended} forms");
             }
         }
+    });
+}
+
+/// Where a text is cut between what is shared and what is weighed changes nothing but the count; options do not see each
+/// other; and an adapter finds its own training text likelier than its base does.
+#[test]
+fn a_text_weighs_the_same_wherever_it_is_cut_and_less_surprising_under_its_adapter() {
+    let line = |text: &str, train| TaughtSegment { segment: Segment { text: text.to_owned(), special: false }, train };
+    let base = Department::new("base").expect("a code");
+    let internal = Department::new("internal").expect("a code");
+    let order = LlamaOrder { bare: vec![base.clone()], ..order(&["internal"]) };
+    let given = crate::prompt::prefix(order.prompt_format, "internal", Lang::Zh)
+        .into_iter()
+        .chain(crate::prompt::case(order.prompt_format, &case(CHEST), Lang::Zh))
+        .collect::<Vec<_>>();
+    let answer = "稳定型心绞痛：劳累诱发，休息缓解\n";
+    with(&order, |bench| {
+        let mut weigh = |department: &Department, shared: &[Segment], options: Vec<Vec<TaughtSegment>>| {
+            let mut weights = None;
+            let (job, shared) = (RequestId(uuid("weigh", "x")), shared.to_vec());
+            let order = WeighOrder { job, department: department.clone(), shared, options, only_count: false };
+            bench.engine.weigh(order, &mut |report| match report {
+                Report::Weighed { options, .. } => weights = Some(options),
+                other => panic!("{other:?}"),
+            });
+            weights.expect("weighed")
+        };
+        let whole = weigh(&internal, &given, vec![vec![line(answer, true)]])[0];
+        let (first, rest) = given.split_at(1);
+        let mut later: Vec<TaughtSegment> =
+            rest.iter().map(|segment| TaughtSegment { segment: segment.clone(), train: false }).collect();
+        later.push(line(answer, true));
+        let cut = weigh(&internal, first, vec![vec![line("胃炎\n", true)], later]);
+        assert_eq!((cut[1].tokens, cut[1].tokens_read), (whole.tokens, whole.tokens_read));
+        assert!((cut[1].logprob - whole.logprob).abs() < 0.05, "{cut:?} {whole:?}");
+        let bare = weigh(&base, &given, vec![vec![line(answer, true)]])[0];
+        assert!(bare.logprob < whole.logprob - 1.0, "{bare:?} {whole:?}");
+        let again = weigh(&internal, &given, vec![vec![line("胃炎\n", true)], vec![line(answer, true)]]);
+        assert_eq!(again[1], whole, "another option before it");
+        let mut failed = None;
+        let other = Department::new("surgery").expect("a code");
+        let order = WeighOrder {
+            job: RequestId(uuid("weigh", "y")),
+            department: other,
+            shared: given.clone(),
+            options: vec![],
+        };
+        bench.engine.weigh(order, &mut |report| failed = Some(report));
+        assert!(matches!(failed, Some(Report::Failed { fault: FillFault::NoAdapter, .. })));
+        // And beside it forms are filled as ever.
+        assert!(bench.alone("base", CHEST).0.contains_key(&Section::PossibleCauses));
     });
 }

@@ -38,6 +38,7 @@ fn order() -> LlamaOrder {
         model_sha256: String::new(),
         prompt_format: Default::default(),
         adapters: Vec::<AdapterFile>::new(),
+        bare: Vec::new(),
         context_tokens: 8192,
         contexts_max: 8,
         jobs_max: 8,

@@ -1,0 +1,247 @@
+//! A data set: JSONL files, a sample a line, of the consultation or of another task.
+//!
+//! ```text
+//! folder/*.jsonl ─▶ lines, each with its place ─▶ check, split, render
+//!               └─▶ what could not be read, all of it, with file and line
+//! ```
+
+use contract::{
+    ids::Lang,
+    reply::Section,
+    sample::{Sample, SampleReview, SampleVerdict, TaskSample},
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Where a sample stands. Files by their number in [`Dataset::files`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub file: usize,
+    /// From 1.
+    pub line: usize,
+}
+
+#[derive(Debug)]
+pub struct Line {
+    pub place: Place,
+    pub lesson: Lesson,
+    /// Of its JSON as it stands, whatever the order of the files: what a lock or a Merkle tree knows it by.
+    pub sha256: [u8; 32],
+}
+
+#[derive(Debug, Clone)]
+pub enum Lesson {
+    Consult(Box<Sample>),
+    Task(Box<TaskSample>),
+}
+
+/// A line that is no sample.
+#[derive(Debug)]
+pub struct Unread {
+    pub place: Place,
+    pub fault: LineFault,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum LineFault {
+    NoDepartment,
+    /// A row of the kind that other trainers take.
+    Plain,
+    Other(String),
+}
+
+#[derive(Debug, Default)]
+pub struct Dataset {
+    pub files: Vec<PathBuf>,
+    pub lines: Vec<Line>,
+    pub unread: Vec<Unread>,
+}
+
+impl Dataset {
+    /// Files, and folders for all `*.jsonl` in them, by name.
+    pub fn read(paths: &[PathBuf]) -> Result<Self, String> {
+        let mut set = Self::default();
+        for path in paths {
+            for file in files(path).map_err(|e| format!("{}: {e}", path.display()))? {
+                let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+                set.take(file, &text);
+            }
+        }
+        if set.lines.is_empty() && set.unread.is_empty() {
+            let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            return Err(format!("{}: no samples in any *.jsonl", paths.join(", ")));
+        }
+        Ok(set)
+    }
+
+    fn take(&mut self, path: PathBuf, text: &str) {
+        let file = self.files.len();
+        self.files.push(path);
+        // A byte order mark is what Windows editors begin a file with.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let place = Place { file, line: at + 1 };
+            match lesson(line) {
+                Ok(lesson) => self.lines.push(Line { place, lesson, sha256: Sha256::digest(line.trim()).into() }),
+                Err(fault) => self.unread.push(Unread { place, fault }),
+            }
+        }
+    }
+
+    /// `name.jsonl line 7`.
+    pub fn at(&self, place: Place) -> impl fmt::Display {
+        format!("{} line {}", file_name(&self.files[place.file]), place.line)
+    }
+
+    /// Everything, or all that is wrong with it.
+    pub fn whole(self) -> Result<Self, String> {
+        if self.unread.is_empty() {
+            return Ok(self);
+        }
+        let faults: Vec<String> = self
+            .unread
+            .iter()
+            .take(20)
+            .map(|unread| format!("  {}: {}", self.at(unread.place), unread.fault))
+            .collect();
+        Err(format!("{} lines are no samples\n{}", self.unread.len(), faults.join("\n")))
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    found.retain(|file| file.extension().is_some_and(|ending| ending == "jsonl"));
+    found.sort();
+    Ok(found)
+}
+
+fn lesson(line: &str) -> Result<Lesson, LineFault> {
+    let value: Value = serde_json::from_str(line).map_err(|e| LineFault::Other(format!("no JSON: {e}")))?;
+    if value.get("task").is_some() {
+        return read(line).map(|sample| Lesson::Task(Box::new(sample)));
+    }
+    if value.get("completion").is_some_and(Value::is_string) {
+        return Err(LineFault::Plain);
+    }
+    if value.get("department").is_none_or(|department| department.is_null() || department == "") {
+        return Err(LineFault::NoDepartment);
+    }
+    read(line).map(|sample| Lesson::Consult(Box::new(sample)))
+}
+
+fn read<T: serde::de::DeserializeOwned>(line: &str) -> Result<T, LineFault> {
+    // Of the line, the column alone is of use: it is one of many.
+    serde_json::from_str(line).map_err(|e| LineFault::Other(e.to_string().replace(" at line 1 column ", ", column ")))
+}
+
+impl fmt::Display for LineFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDepartment => f.write_str("names no department"),
+            Self::Plain => {
+                f.write_str("a plain prompt and completion: `adapterctl import` takes such rows and asks for the rest")
+            }
+            Self::Other(fault) => f.write_str(fault),
+        }
+    }
+}
+
+impl Lesson {
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Consult(sample) => &sample.id,
+            Self::Task(sample) => &sample.id,
+        }
+    }
+
+    /// The department or, where there is none, the task: what shares and strata are counted by.
+    pub fn group(&self) -> &str {
+        match self {
+            Self::Consult(sample) => &sample.department,
+            Self::Task(sample) => &sample.task,
+        }
+    }
+
+    pub fn lang(&self) -> Lang {
+        match self {
+            Self::Consult(sample) => sample.lang,
+            Self::Task(sample) => sample.lang,
+        }
+    }
+
+    pub fn review(&self) -> &SampleReview {
+        match self {
+            Self::Consult(sample) => &sample.review,
+            Self::Task(sample) => &sample.review,
+        }
+    }
+
+    pub fn is_reviewed(&self) -> bool {
+        let review = self.review();
+        review.by.as_ref().is_some_and(|by| !by.trim().is_empty()) && review.verdict != SampleVerdict::Unreviewed
+    }
+
+    pub fn license(&self) -> &str {
+        match self {
+            Self::Consult(sample) => &sample.license,
+            Self::Task(sample) => &sample.license,
+        }
+    }
+
+    pub fn is_deidentified(&self) -> bool {
+        match self {
+            Self::Consult(sample) => sample.deid,
+            Self::Task(sample) => sample.deid,
+        }
+    }
+
+    pub fn consult(&self) -> Option<&Sample> {
+        match self {
+            Self::Consult(sample) => Some(sample),
+            Self::Task(_) => None,
+        }
+    }
+
+    /// What somebody wrote about the patient, without labels: by this two questions are compared.
+    pub fn question(&self) -> String {
+        match self {
+            Self::Consult(sample) => {
+                let case = &sample.case;
+                let codes = case.findings.iter().map(|finding| &*finding.code);
+                let words = [Some(&*case.complaint.text), case.history.as_deref()].into_iter().flatten();
+                words.chain(codes).collect::<Vec<_>>().join(" ")
+            }
+            Self::Task(sample) => sample.prompt.to_string(),
+        }
+    }
+
+    /// All lines of the completion, by section.
+    pub fn sections(&self) -> Vec<(&str, &[String])> {
+        match self {
+            Self::Consult(sample) => {
+                let names = ["causes", "exclusions", "checks", "cautions", "missing"];
+                names.into_iter().zip(Section::ALL.map(|section| sample.completion.lines(section))).collect()
+            }
+            Self::Task(sample) => sample.completion.iter().map(|(name, lines)| (&**name, &**lines)).collect(),
+        }
+    }
+
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Consult(sample) => serde_json::to_value(sample),
+            Self::Task(sample) => serde_json::to_value(sample),
+        }
+        .expect("a sample is JSON")
+    }
+}
