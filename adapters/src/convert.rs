@@ -580,7 +580,7 @@ fn entries(converted: &Converted) -> [(&'static str, gguf::Value<'static>); 4] {
 
 /// Beside as `.part`, synced, then renamed. A `.part` left by a failure is overwritten by the next conversion.
 #[allow(clippy::disallowed_methods, reason = "this is the tools' one way to replace a file")]
-fn replace(out: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+pub fn replace(out: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let mut part = out.as_os_str().to_owned();
     part.push(".part");
     let mut writer = BufWriter::new(File::create(&part)?);

@@ -29,7 +29,7 @@ pub struct Place {
 pub struct Line {
     pub place: Place,
     pub lesson: Lesson,
-    /// Of its JSON as it stands, whatever the order of the files: what a lock or a Merkle tree knows it by.
+    /// What a lock or a Merkle tree knows it by: of what it says, however its JSON is laid out.
     pub sha256: [u8; 32],
 }
 
@@ -86,7 +86,7 @@ impl Dataset {
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let place = Place { file, line: at + 1 };
             match lesson(line) {
-                Ok(lesson) => self.lines.push(Line { place, lesson, sha256: Sha256::digest(line.trim()).into() }),
+                Ok(lesson) => self.lines.push(Line { place, sha256: lesson.sha256(), lesson }),
                 Err(fault) => self.unread.push(Unread { place, fault }),
             }
         }
@@ -235,6 +235,10 @@ impl Lesson {
             }
             Self::Task(sample) => sample.completion.iter().map(|(name, lines)| (&**name, &**lines)).collect(),
         }
+    }
+
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.value().to_string()).into()
     }
 
     pub fn value(&self) -> Value {

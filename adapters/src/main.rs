@@ -9,10 +9,13 @@ mod calibrate;
 mod check;
 mod dataset;
 mod evaluate;
+mod file;
+mod merkle;
 mod metadata;
 mod near;
 mod package;
 mod render;
+mod split;
 mod yaml;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +38,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
+    Split(split::Split),
     /// Prints training rows (JSONL) for the samples of a file, as the box would prompt.
     Render {
         samples: PathBuf,
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
             Ok(exit) => return exit,
             Err(fault) => Err(fault),
         },
+        Command::Split(split) => split.run(),
         Command::Package(package) => package.run(),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Evaluate(evaluate) => match evaluate.run() {
