@@ -9,6 +9,7 @@
 #   make lost-writes   the daemon on a disk that drops what was not synced; LIVES=1000, SEED=17 for one again
 #   make evaluate      cases through rules and the demo model, as a table; OUT=report.html as a page with pictures, too,
 #                      SCRIPTED=1 the rules alone, in seconds, CASES="a.jsonl b.jsonl" others than ours
+#   make train         an adapter from samples, as CONFIG=my.yaml says (adapters/README.md)
 #   make bench         against llama.cpp's own server, in turns (tests/bench/README.md)
 # Everything that is fetched or built goes to CACHE, outside the checkout.
 
@@ -32,7 +33,7 @@ LOCKED := --locked --release
 
 BENCH_PYTHON := $(CACHE)/bench-venv/bin/python
 
-.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake bench-alert evaluate soak fuzz fuzz-corpus crash lost-writes lint setup model build adapters schemas
+.PHONY: demo test test-fast bench bench-wrong-results bench-levers bench-rows bench-venv bench-intake bench-alert evaluate soak fuzz fuzz-corpus crash lost-writes lint setup model build train adapters schemas
 
 demo: build model
 	@ONCE=$(ONCE) tests/demo.sh
@@ -114,9 +115,13 @@ model: setup
 build: setup
 	$(CARGO) build $(LOCKED) -p consultd -p adapterctl --features $(FEATURES)
 
-# Trains and packages the demo adapters anew; needs Python's training packages (adapters/train/README.md).
+# From samples to a package, as the YAML file says (adapters/README.md): make train CONFIG=obstetrics.yaml
+train: build
+	$(CARGO_TARGET_DIR)/release/adapterctl train --config "$(CONFIG)"
+
+# The demonstration's adapters anew, signed with its open key: hours without a GPU. DEPARTMENT=surgery that one alone.
 adapters: build model
-	adapters/train/demo.sh
+	adapters/demo/train.sh $(DEPARTMENT)
 
 # The contract's JSON Schemas and its AsyncAPI document, from the types.
 schemas: setup

@@ -48,7 +48,8 @@ model = "$MODEL"
 model_sha256 = "$(sed -n 's/^SHA256=//p' adapters/demo/fetch-model.sh)"
 context_tokens = 2048
 [adapters]
-folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics"]
+folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics", "$PWD/adapters/demo/surgery"]
+demonstration = true
 CONF
 "$CONSULTD" check --config "$folder/consultd.toml"
 CONSULTD_LOG=info "$CONSULTD" run --config "$folder/consultd.toml" 2>"$folder/consultd.log" &

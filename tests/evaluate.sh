@@ -28,7 +28,8 @@ state_dir = "$folder/state"
 [engine]
 $engine
 [adapters]
-folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics"]
+folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics", "$PWD/adapters/demo/surgery"]
+demonstration = true
 CONF
 # Paths of cases have no blanks here.
 # shellcheck disable=SC2086

@@ -3,7 +3,10 @@
 mod common;
 
 use common::*;
-use std::process::{Command, Output};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
 fn consultd(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_consultd")).args(arguments).output().expect("runs")
@@ -30,8 +33,8 @@ fn an_adapter_for_another_base_is_refused_by_name() {
     write(
         &file,
         &format!(
-            "[engine]\nmodel = \"/m.gguf\"\nmodel_sha256 = \"{other}\"\n[adapters]\nfolders = [{:?}]\n",
-            demo_adapter("internal")
+            "[engine]\nmodel = \"/m.gguf\"\nmodel_sha256 = \"{other}\"\n{}",
+            adapters(&[demo_adapter("internal")])
         ),
     );
     let output = consultd(&["check", "--config", &file.to_string_lossy()]);
@@ -66,15 +69,52 @@ fn map_prints_what_other_systems_read_and_names_what_is_no_answer() {
     assert_eq!(consultd(&["map", "--to", "fhir", "/nowhere.json"]).status.code(), Some(74));
 }
 
+fn copy_of(department: &str, folder: &Path) {
+    for name in ["manifest.json", "manifest.json.minisig", "adapter.gguf"] {
+        std::fs::copy(demo_adapter(department).join(name), folder.join(name)).expect("copies");
+    }
+}
+
+/// Each by itself: who signed is told by the key, and a changed word by the signature.
+#[test]
+fn an_adapter_that_nobody_here_trusts_is_refused_and_told_why() {
+    type Spoil = fn(&Path);
+    let own = "keys = [\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"]";
+    let ways: [(&str, &str, Spoil); 5] = [
+        ("demonstration = true", "not signed by any", |folder| {
+            let path = folder.join("manifest.json");
+            let text = std::fs::read_to_string(&path).expect("reads").replacen("demo-internal", "best-internal", 1);
+            write(&path, &text);
+        }),
+        ("demonstration = true", "cannot read manifest.json.minisig", |folder| {
+            std::fs::remove_file(folder.join("manifest.json.minisig")).expect("was there")
+        }),
+        ("demonstration = true", "its signature is damaged", |folder| {
+            write(&folder.join("manifest.json.minisig"), "x")
+        }),
+        (own, "the demonstration's key", |_| ()),
+        ("", "the demonstration's key", |_| ()),
+    ];
+    for (trust, told, spoil) in ways {
+        let folder = tempfile::tempdir().expect("a folder");
+        copy_of("internal", folder.path());
+        spoil(folder.path());
+        let file = folder.path().join("c.toml");
+        let settings = format!("[engine]\nkind = \"scripted\"\n[adapters]\nfolders = [{:?}]\n{trust}\n", folder.path());
+        write(&file, &settings);
+        let output = consultd(&["check", "--config", &file.to_string_lossy()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(told) && output.status.code() == Some(78), "{trust}: {said}");
+    }
+}
+
 #[test]
 fn a_bad_adapter_takes_its_department_away_and_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
-    for name in ["manifest.json", "adapter.gguf"] {
-        std::fs::copy(demo_adapter("obstetrics").join(name), folder.path().join(name)).expect("copies");
-    }
+    copy_of("obstetrics", folder.path());
     let damaged = std::fs::OpenOptions::new().append(true).open(folder.path().join("adapter.gguf"));
     std::io::Write::write_all(&mut damaged.expect("opens"), b"x").expect("writes");
-    let adapters = format!("[adapters]\nfolders = [{:?}, {:?}]\n", demo_adapter("internal"), folder.path());
+    let adapters = adapters(&[demo_adapter("internal"), folder.path().to_owned()]);
     let clinic = Clinic::open(&format!("[engine]\nkind = \"scripted\"\n{adapters}"));
     let tablet = clinic.ready();
     let status = clinic.wait_for_status("degraded");

@@ -11,6 +11,7 @@ mod fit;
 mod plot;
 
 use crate::{
+    dataset::Dataset,
     evaluate::{
         self,
         batch::{self, Batch},
@@ -18,7 +19,7 @@ use crate::{
         message::{Message, Schemas},
         progress::Progress,
     },
-    package, samples,
+    package,
 };
 use clap::Args;
 use contract::{
@@ -76,7 +77,8 @@ impl Calibrate {
         let mut manifests = self.adapters.iter().map(|folder| manifest(folder)).collect::<Result<Vec<_>, _>>()?;
         let mut all = Vec::new();
         for file in &self.samples {
-            all.extend(samples(file)?);
+            let set = Dataset::read(std::slice::from_ref(file))?.whole()?;
+            all.extend(set.lines.iter().filter_map(|line| line.lesson.consult().cloned()));
         }
         let mut asked = Vec::new();
         for (adapter, manifest) in manifests.iter().enumerate() {
@@ -134,7 +136,7 @@ impl Calibrate {
         };
         let consults: Vec<&Consult> = asked.iter().map(|one| &one.consult).collect();
         let mut heard: BTreeMap<RequestId, f32> = BTreeMap::new();
-        let mut progress = Progress::begin(asked.len());
+        let mut progress = Progress::begin("requests", asked.len());
         let ended = batch.run(&consults, &Schemas::all(), |_, message: Message| {
             progress.saw(message.ends());
             if let Some(Reply::Answer(answer)) = message.reply

@@ -9,15 +9,19 @@
 
 mod balance;
 mod each;
+pub mod length;
 mod report;
 
 use crate::{
     dataset::{Dataset, LineFault, Place},
+    gate::EngineArgs,
     metadata::Metadata,
     near,
+    render::Renderer,
 };
 use balance::Balance;
 use clap::Args;
+use engine::prompt::PromptFormat;
 use serde::Serialize;
 use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
@@ -40,6 +44,18 @@ pub struct Check {
     /// Samples that may not be taught, nor anything like them.
     #[arg(long, value_name = "FILE")]
     held_out: Vec<PathBuf>,
+    /// Also finds what a training would cut: by the tokenizer of this base model, a GGUF file.
+    #[arg(long, value_name = "FILE", requires = "max_seq_length")]
+    base: Option<PathBuf>,
+    #[arg(long, value_name = "TOKENS")]
+    max_seq_length: Option<u32>,
+    #[arg(long, default_value = "plain", value_parser = crate::prompt_format)]
+    format: PromptFormat,
+    /// The form of a task other than the consultation.
+    #[arg(long, value_name = "FILE")]
+    form: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// As JSON: {"findings": [...], "departments": {...}}.
     #[arg(long)]
     json: bool,
@@ -104,6 +120,16 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// In the order of the lines, those of the whole set last.
+    fn take(&mut self, set: &Dataset, findings: Vec<Finding>) {
+        self.findings.extend(findings);
+        self.findings.sort_by_key(|finding| (finding.place.is_none(), finding.place, finding.kind));
+        for finding in &mut self.findings {
+            finding.line = finding.place.map(|place| place.line);
+            finding.file = finding.place.map(|place| set.files[place.file].display().to_string());
+        }
+    }
+
     pub fn refused(&self) -> bool {
         self.findings.iter().any(|finding| finding.refuses)
     }
@@ -122,12 +148,9 @@ pub fn check(set: &Dataset, held_out: Option<&Dataset>, metadata: &Metadata) -> 
     }
     let departments = Balance::of(set);
     departments.check(metadata, &mut findings);
-    findings.sort_by_key(|finding| (finding.place.is_none(), finding.place, finding.kind));
-    for finding in &mut findings {
-        finding.line = finding.place.map(|place| place.line);
-        finding.file = finding.place.map(|place| set.files[place.file].display().to_string());
-    }
-    Checked { findings, samples: set.lines.len() + set.unread.len(), departments }
+    let mut checked = Checked { findings: Vec::new(), samples: set.lines.len() + set.unread.len(), departments };
+    checked.take(set, findings);
+    checked
 }
 
 fn unread(unread: &crate::dataset::Unread) -> Finding {
@@ -188,7 +211,12 @@ impl Check {
             true => None,
             false => Some(Dataset::read(&self.held_out)?.whole()?),
         };
-        let checked = check(&set, held_out.as_ref(), &metadata);
+        let mut checked = check(&set, held_out.as_ref(), &metadata);
+        if let (Some(base), Some(tokens_max)) = (&self.base, self.max_seq_length) {
+            let renderer = Renderer::new(self.format, self.form.as_deref())?;
+            let lines: Vec<_> = set.lines.iter().collect();
+            checked.take(&set, length::of(&set, &lines, &renderer, base, &self.engine, tokens_max)?.findings);
+        }
         match self.json {
             true => println!("{}", serde_json::to_string_pretty(&checked).map_err(|e| e.to_string())?),
             false => print!("{}", checked.table(&metadata, self.all)),

@@ -22,7 +22,7 @@ use std::{
 };
 
 const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
+pub const WEIGHTS: &str = "adapter_model.safetensors";
 /// PEFT writes about 1 KiB; listing every module of a large model by its full path stays below 100 KiB.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Rank 64 on all modules of an 8B model is 0.7 GB in F32.

@@ -192,6 +192,11 @@ impl Lesson {
         review.by.as_ref().is_some_and(|by| !by.trim().is_empty()) && review.verdict != SampleVerdict::Unreviewed
     }
 
+    /// What the doctor rejected shows what to avoid, and is taught to nobody.
+    pub fn is_taught(&self) -> bool {
+        self.review().verdict != SampleVerdict::Rejected
+    }
+
     pub fn license(&self) -> &str {
         match self {
             Self::Consult(sample) => &sample.license,

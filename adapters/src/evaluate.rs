@@ -104,7 +104,7 @@ impl Evaluate {
         let consults: Vec<_> = exams.iter().map(|exam| &exam.consult).collect();
         let ids = conversation::ids(exams);
         let mut conversation = Conversation::default();
-        let mut progress = Progress::begin(exams.len());
+        let mut progress = Progress::begin("requests", exams.len());
         let ended = batch.run(&consults, schemas, |line, message| {
             progress.saw(message.ends());
             conversation.hear(message, &ids);

@@ -2,4 +2,4 @@
 //! tests can throw files at it that no folder ever held.
 
 pub mod convert;
-mod gguf;
+pub mod gguf;

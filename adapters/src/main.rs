@@ -10,22 +10,22 @@ mod check;
 mod dataset;
 mod evaluate;
 mod file;
+mod gate;
 mod merkle;
 mod metadata;
 mod near;
 mod package;
 mod render;
+mod settings;
+mod sign;
 mod split;
+mod train;
+mod worker;
 mod yaml;
 
 use clap::{Parser, Subcommand};
-use contract::sample::{Sample, SampleVerdict};
 use engine::prompt::PromptFormat;
-use std::{
-    io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 /// Makes adapters for consultd boxes: renders training text, packages trained adapters, judges what a box says with them.
 #[derive(Parser)]
@@ -44,9 +44,27 @@ enum Command {
         samples: PathBuf,
         #[arg(long, default_value = "plain", value_parser = prompt_format)]
         format: PromptFormat,
+        /// The form of a task other than the consultation (adapters/README.md).
+        #[arg(long)]
+        form: Option<PathBuf>,
+        /// With what the doctor changed beside it, where there is something.
+        #[arg(long)]
+        pairs: bool,
     },
-    /// Converts a PEFT folder to GGUF and writes the manifest beside it.
+    Train(Box<train::Train>),
+    /// Converts a PEFT folder to a GGUF file that llama.cpp loads.
+    Convert {
+        peft: PathBuf,
+        out: PathBuf,
+        /// The base model's GGUF file: it says the architecture and the numbers of heads.
+        #[arg(long)]
+        base: PathBuf,
+    },
+    Gate(Box<gate::GateArgs>),
     Package(Box<package::Package>),
+    Keygen(sign::Keygen),
+    Sign(sign::Sign),
+    Verify(sign::Verify),
     /// Runs cases through a box and says how good it was: a table, and a page with pictures.
     Evaluate(Box<evaluate::Evaluate>),
     /// Measures how far the adapters' word on the department can be believed, and writes that into their manifests.
@@ -60,13 +78,23 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Render { samples, format } => render_file(&samples, format),
+        Command::Render { samples, format, form, pairs } => render::print(&samples, format, form.as_deref(), pairs),
         Command::Check(check) => match check.run() {
             Ok(exit) => return exit,
             Err(fault) => Err(fault),
         },
         Command::Split(split) => split.run(),
+        Command::Train(train) => train.run(),
+        Command::Convert { peft, out, base } => package::convert(&peft, &base, &out)
+            .map(|it| println!("{}: {} tensors, rank {}", out.display(), it.tensors, it.rank)),
+        Command::Gate(gate) => match gate.run() {
+            Ok(exit) => return exit,
+            Err(fault) => Err(fault),
+        },
         Command::Package(package) => package.run(),
+        Command::Keygen(keygen) => keygen.run(),
+        Command::Sign(sign) => sign.run(),
+        Command::Verify(verify) => verify.run(),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Evaluate(evaluate) => match evaluate.run() {
             Ok(met) if evaluate.check && !met => return ExitCode::FAILURE,
@@ -88,31 +116,4 @@ fn main() -> ExitCode {
 
 fn prompt_format(word: &str) -> Result<PromptFormat, String> {
     serde_json::from_value(word.into()).map_err(|_| "one of: plain, chat_ml, gemma, llama3".to_owned())
-}
-
-fn render_file(path: &Path, format: PromptFormat) -> Result<(), String> {
-    let mut out = std::io::stdout().lock();
-    let samples = samples(path)?;
-    let (rejected, taught): (Vec<_>, Vec<_>) =
-        samples.into_iter().partition(|sample| sample.review.verdict == SampleVerdict::Rejected);
-    if !rejected.is_empty() {
-        eprintln!("adapterctl: {} samples left out: the doctor rejected what they say", rejected.len());
-    }
-    for sample in taught {
-        for row in render::rows(&sample, format) {
-            let line = serde_json::to_string(&row).map_err(|e| e.to_string())?;
-            writeln!(out, "{line}").map_err(|e| format!("cannot write: {e}"))?;
-        }
-    }
-    Ok(())
-}
-
-/// All samples of a JSONL file; the first faulty line is named.
-fn samples(path: &Path) -> Result<Vec<Sample>, String> {
-    let file = std::fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let read = |(at, line): (usize, std::io::Result<String>)| {
-        let line = line.map_err(|e| format!("{}: {e}", path.display()))?;
-        serde_json::from_str(&line).map_err(|e| format!("{} line {}: {e}", path.display(), at + 1))
-    };
-    BufReader::new(file).lines().enumerate().map(read).collect()
 }

@@ -9,7 +9,7 @@
 //! ```
 
 use crate::yaml;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Metadata {
     pub topics_required: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewPlan {
     #[default]

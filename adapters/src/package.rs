@@ -1,156 +1,221 @@
-//! A trained adapter as the box takes it: `adapter.gguf` and `manifest.json` in one folder.
+//! A trained adapter as the box takes it, if its examination was passed.
+//!
+//! ```text
+//! output_dir ─▶ package/ adapter.gguf    for llama.cpp
+//!                        manifest.json   what it is, from what, how good: written from the files, not typed in
+//!                        peft/           the same weights for other servers (vLLM, Text Generation Inference)
+//!                        gate.html       the examination as a page
+//!                        README.md       the model card
+//! ```
+//! `adapterctl sign` puts `manifest.json.minisig` beside it; the manifest holds the hash of everything else.
 
-use crate::samples;
-use adapterctl::convert::{Architecture, convert};
+mod card;
+
+use crate::{
+    file,
+    gate::{self, sha256},
+    metadata::ReviewPlan,
+    train::Run,
+};
+use adapterctl::convert::{self, Architecture, Converted};
 use clap::Args;
 use contract::{
     answer::ReviewState,
     ids::Department,
-    manifest::{AdapterManifest, Covers, ManifestFormat},
-    sample::Sample,
+    manifest::{AdapterManifest, Approval, Covers, Made, ManifestFormat},
 };
-use engine::prompt::PromptFormat;
+use engine::gguf::Header;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{File, create_dir_all},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
+/// Packages a training's output for the box. Refused without a passed examination of this very adapter.
 #[derive(Args)]
 pub struct Package {
-    /// PEFT folder with adapter_config.json and adapter_model.safetensors.
-    peft: PathBuf,
-    /// Folder to write; made if it is not there.
-    out: PathBuf,
-    /// The samples that it was trained from. Counted per department are those that training has used:
-    /// the PEFT folder's trained_ids.json names them.
+    /// The training's output_dir.
+    run: PathBuf,
+    /// Folder to write; `package` in the output_dir by default.
     #[arg(long)]
-    samples: PathBuf,
-    #[arg(long)]
-    department: String,
-    #[arg(long)]
-    id: String,
-    #[arg(long = "adapter-version")]
-    version: String,
-    /// The base model's GGUF file that it was trained on.
-    #[arg(long)]
-    base: PathBuf,
-    /// llama, qwen2, qwen3 or gemma3.
-    #[arg(long, value_parser = |word: &str| word.parse::<Architecture>().map_err(|e| e.to_string()))]
-    architecture: Architecture,
-    /// The prompt format that its training text was rendered in.
-    #[arg(long, default_value = "plain", value_parser = crate::prompt_format)]
-    format: PromptFormat,
-    /// Attention heads and key-value heads; for llama only.
-    #[arg(long, num_args = 2, value_names = ["HEADS", "KV_HEADS"])]
-    heads: Option<Vec<u32>>,
-    #[arg(long)]
-    license: String,
-    #[arg(long)]
-    note: String,
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    approval: ApprovalArgs,
+}
+
+#[derive(Args)]
+pub struct ApprovalArgs {
+    /// Packages an adapter that has not passed, in this person's name, which stands in the manifest.
+    #[arg(long, value_name = "NAME", requires = "reason")]
+    approve: Option<String>,
+    #[arg(long, value_name = "TEXT", requires = "approve")]
+    reason: Option<String>,
+}
+
+impl ApprovalArgs {
+    fn given(&self) -> Option<Approval> {
+        let (by, reason) = (self.approve.as_deref()?.trim(), self.reason.as_deref()?.trim());
+        (!by.is_empty() && !reason.is_empty()).then(|| Approval { by: by.to_owned(), reason: reason.to_owned() })
+    }
 }
 
 const ADAPTER_FILE: &str = "adapter.gguf";
+const PEFT_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
 impl Package {
     pub fn run(&self) -> Result<(), String> {
-        let department = Department::new(&self.department).ok_or("department is a code, such as internal")?;
-        let samples = self.trained_samples()?;
-        let mut trained_on = BTreeMap::new();
-        for sample in &samples {
-            *trained_on.entry(sample.department.to_string()).or_insert(0) += 1;
-        }
-        let reviewed = !samples.is_empty() && samples.iter().all(|sample| sample.review.by.is_some());
-        create_dir_all(&self.out).map_err(|e| format!("{}: {e}", self.out.display()))?;
-        let file = self.out.join(ADAPTER_FILE);
-        let heads = self.heads.as_ref().map(|heads| (heads[0], heads[1]));
-        let converted = convert(&self.peft, self.architecture, heads, &file).map_err(|e| engine::chain(&e))?;
-        let manifest = AdapterManifest {
-            format: ManifestFormat::V1,
-            id: self.id.clone(),
-            version: self.version.clone(),
-            department,
-            file: ADAPTER_FILE.to_owned(),
-            sha256: sha256(&file)?,
-            base_sha256: sha256(&self.base)?,
-            rank: converted.rank,
-            alpha: converted.alpha,
-            target_modules: converted.target_modules,
-            form_sha256: engine::fingerprint::of(self.format),
-            trained_on,
-            covers: Some(Covers::of(samples.iter().map(|sample| (sample.lang, &sample.case)))),
-            urgency_clear_at: None, // to be measured on cases that training has not seen
-            calibration: None,      // `adapterctl calibrate` puts it there
-            review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
-            license: self.license.clone(),
-            note: self.note.clone(),
-        };
-        write(&self.out.join("manifest.json"), &manifest)?;
-        println!("{}: {} tensors, rank {}, {}", file.display(), converted.tensors, converted.rank, manifest.sha256);
-        Ok(())
+        let out = self.out.clone().unwrap_or_else(|| self.run.join("package"));
+        package(&self.run, &out, &self.approval)
     }
+}
 
-    fn trained_samples(&self) -> Result<Vec<Sample>, String> {
-        let path = self.peft.join("trained_ids.json");
-        let fault = |e: String| format!("{}: {e}", path.display());
-        let text = std::fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
-        let ids: BTreeSet<String> = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
-        let mut trained = samples(&self.samples)?;
-        trained.retain(|sample| ids.contains(&sample.id));
-        if let Some(other) = trained.iter().find(|sample| *sample.department != *self.department) {
-            return Err(format!("{} is a sample of {}, not of {}", other.id, other.department, self.department));
+pub fn package(run: &Path, out: &Path, approval: &ApprovalArgs) -> Result<(), String> {
+    let made = Run::read(run)?;
+    let settings = &made.settings;
+    let gate = gate::read(run).map_err(|e| format!("no examination: {e}; adapterctl gate makes one"))?;
+    let adapter = run.join(ADAPTER_FILE);
+    convert(&run.join("peft"), &settings.base_model, &adapter)?;
+    let held_out = gate::root(&Run::part(run, "held-out")?);
+    let (sha, base_sha) = (sha256(&adapter)?, sha256(&settings.base_model)?);
+    for (what, examined, now) in [
+        ("adapter", &gate.adapter_sha256, &sha),
+        ("base model", &gate.base_sha256, &base_sha),
+        ("held-out set", &gate.held_out_root, &held_out),
+    ] {
+        if examined != now {
+            return Err(format!(
+                "the examination in {} was of another {what}: adapterctl gate makes a new one",
+                run.display()
+            ));
         }
-        if trained.len() == ids.len() {
-            Ok(trained)
-        } else {
-            Err(fault(format!("names {} samples, of which {} are in the samples file", ids.len(), trained.len())))
+    }
+    let approvals: Vec<Approval> = match (gate.evaluation.passed, approval.given()) {
+        (true, _) => Vec::new(),
+        (false, Some(approval)) => vec![approval],
+        (false, None) => {
+            return Err(format!(
+                "not packaged, because the examination was not passed:\n  {}\nWhoever knows better says so: --approve NAME --reason TEXT",
+                gate.missed().join("\n  ")
+            ));
+        }
+    };
+    let manifest = manifest(run, &made, gate, &adapter, approvals)?;
+    file::replace_folder(out, |folder| {
+        let copy = |from: PathBuf, to: PathBuf| fs::copy(&from, to).map_err(|e| format!("{}: {e}", from.display()));
+        copy(adapter.clone(), folder.join(ADAPTER_FILE))?;
+        copy(run.join("gate.html"), folder.join("gate.html"))?;
+        fs::create_dir(folder.join("peft")).map_err(|e| e.to_string())?;
+        for name in PEFT_FILES {
+            copy(run.join("peft").join(name), folder.join("peft").join(name))?;
+        }
+        if let Some(made) = &manifest.made {
+            file::replace(&folder.join("README.md"), card::card(&manifest, made).as_bytes())?;
+        }
+        write(&folder.join("manifest.json"), &manifest)
+    })?;
+    println!("{}: {} of {}, {}", out.display(), manifest.id, manifest.department, manifest.sha256);
+    Ok(())
+}
+
+fn manifest(
+    run: &Path,
+    made: &Run,
+    gate: gate::Gate,
+    adapter: &Path,
+    approvals: Vec<Approval>,
+) -> Result<AdapterManifest, String> {
+    let settings = &made.settings;
+    let trained = trained(run, settings.group())?;
+    let converted = convert(&run.join("peft"), &settings.base_model, adapter)?;
+    let header = header(&settings.base_model)?;
+    let mut trained_on = BTreeMap::new();
+    for lesson in &trained {
+        *trained_on.entry(lesson.group().to_owned()).or_insert(0) += 1;
+    }
+    let cases = trained.iter().filter_map(|lesson| lesson.consult()).map(|sample| (sample.lang, &sample.case));
+    let licenses: BTreeSet<String> = trained.iter().map(|lesson| lesson.license().to_owned()).collect();
+    let reviewed = made.review == ReviewPlan::Required && trained.iter().all(|lesson| lesson.is_reviewed());
+    let tokenizer = header.tokenizer_sha256(&settings.base_model);
+    Ok(AdapterManifest {
+        format: ManifestFormat::V1,
+        id: settings.id(),
+        version: settings.adapter_version.clone(),
+        department: Department::new(settings.group()).ok_or("the department or task is no code")?,
+        file: ADAPTER_FILE.to_owned(),
+        sha256: sha256(adapter)?,
+        base_sha256: gate.base_sha256,
+        rank: converted.rank,
+        alpha: converted.alpha,
+        target_modules: converted.target_modules,
+        form_sha256: gate.form_sha256,
+        trained_on,
+        covers: Some(Covers::of(cases)),
+        urgency_clear_at: None, // to be measured on cases that training has not seen
+        calibration: None,      // `adapterctl calibrate` puts it there
+        review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
+        license: settings.license.clone(),
+        note: settings.note.clone(),
+        made: Some(Made {
+            sequence: settings.sequence,
+            daemon_min: env!("CARGO_PKG_VERSION").to_owned(),
+            contract: contract::VERSION,
+            architecture: converted.architecture.as_str().to_owned(),
+            tokenizer_sha256: tokenizer.map_err(|e| format!("{}: {e}", settings.base_model.display()))?,
+            base_license: settings.base_license.clone(),
+            data_licenses: licenses.into_iter().collect(),
+            dataset: made.dataset.clone(),
+            trained_root: gate::root(&trained),
+            held_out_root: gate.held_out_root,
+            peft_sha256: sha256(&run.join("peft").join(PEFT_FILES[1]))?,
+            evaluation: gate.evaluation,
+            golden: gate.golden,
+            approvals,
+        }),
+    })
+}
+
+/// Those that train.py says it has used, out of those that it was given.
+fn trained(run: &Path, group: &str) -> Result<Vec<crate::dataset::Lesson>, String> {
+    let path = run.join("peft/trained_ids.json");
+    let fault = |e: String| format!("{}: {e}", path.display());
+    let text = fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
+    let ids: BTreeSet<String> = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    let mut trained = Run::part(run, "train")?;
+    trained.retain(|lesson| lesson.group() == group && ids.contains(lesson.id()));
+    match trained.len() == ids.len() && !ids.is_empty() {
+        true => Ok(trained),
+        false => {
+            Err(fault(format!("names {} samples, of which {} are in the training part", ids.len(), trained.len())))
         }
     }
 }
 
-fn sha256(path: &Path) -> Result<String, String> {
-    engine::file_sha256(path).map_err(|e| format!("{}: {e}", path.display()))
+/// By what the base model's file says of itself.
+pub fn convert(peft: &Path, base: &Path, out: &Path) -> Result<Converted, String> {
+    let header = header(base)?;
+    let fault = |what: &str| format!("{}: {what}", base.display());
+    let word = header.text("general.architecture").ok_or_else(|| fault("names no architecture"))?;
+    let architecture: Architecture = word.parse().map_err(|e: convert::ConvertError| fault(&e.to_string()))?;
+    let number = |name: &str| {
+        let found = header.number(&format!("{word}.attention.{name}")).and_then(|n| u32::try_from(n).ok());
+        found.ok_or_else(|| fault(&format!("says no {name}")))
+    };
+    let heads = match architecture {
+        Architecture::Llama => Some((number("head_count")?, number("head_count_kv")?)),
+        _ => None,
+    };
+    convert::convert(peft, architecture, heads, out).map_err(|e| engine::chain(&e))
+}
+
+fn header(base: &Path) -> Result<Header, String> {
+    Header::read(base).map_err(|e| format!("{}: {}", base.display(), engine::chain(&e)))
 }
 
 pub fn write(path: &Path, manifest: &AdapterManifest) -> Result<(), String> {
     let mut text = serde_json::to_string_pretty(manifest).map_err(|e| e.to_string())?;
     text.push('\n');
-    let written =
-        File::create(path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    written.map_err(|e| format!("{}: {e}", path.display()))
+    file::replace(path, text.as_bytes())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use contract::manifest::{ByAge, ByLang};
-
-    /// Training held nine of ninety samples back, and which ones is gone with its folder: so the counts are held between
-    /// what there is and what there is less nine.
-    #[test]
-    fn the_demonstration_manifests_count_the_samples_that_are_there() {
-        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo");
-        for department in ["internal", "obstetrics", "pediatrics"] {
-            let manifest = std::fs::read_to_string(demo.join(department).join("manifest.json")).expect("a manifest");
-            let manifest: AdapterManifest = serde_json::from_str(&manifest).expect("ours");
-            let all = samples(&demo.join("data").join(format!("{department}.jsonl"))).expect("samples");
-            let there = counts(&Covers::of(all.iter().map(|sample| (sample.lang, &sample.case))));
-            let trained = counts(&manifest.covers.expect("counted"));
-            let held_back = all.len() as u32 - manifest.trained_on[department];
-            let fits = |(trained, there): (&u32, &u32)| (there.saturating_sub(held_back)..=*there).contains(trained);
-            assert!(trained.iter().zip(&there).all(fits), "{department}: {trained:?} of {there:?}");
-            assert_eq!(
-                trained[0] + trained[1],
-                manifest.trained_on[department],
-                "{department}: each sample has a language"
-            );
-        }
-    }
-
-    fn counts(covers: &Covers) -> [u32; 7] {
-        let Covers { lang: ByLang { zh, en }, age, pregnant } = *covers;
-        let ByAge { infants, children, adults, elderly } = age;
-        [zh, en, infants, children, adults, elderly, pregnant]
-    }
-}
+mod tests;

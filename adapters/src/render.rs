@@ -1,77 +1,236 @@
 //! Training text from samples, made by the very code that the box uses.
 //!
 //! The box lets all sections but the first follow the causes directly, as parallel branches. So each sample is
-//! rendered once per branch, rotated, and every section is seen directly behind the causes once.
+//! rendered once per branch, rotated, and every section is seen directly behind the causes once. Another task's
+//! sections follow each other as its form has them, in one text.
 
-use contract::{reply::Section, sample::Sample};
+use crate::dataset::{Dataset, Lesson};
+use contract::{
+    ids::Lang,
+    reply::Section,
+    sample::{Completion, Sample, TaskSample},
+};
 use engine::{
+    fingerprint,
     form::{BRANCHES, FIRST},
-    prompt::{self, PromptFormat, Segment},
+    prompt::{self, PromptFormat, Segment, TaskForm, TaughtSegment},
 };
 use serde::Serialize;
+use std::{io::Write, path::Path};
+
+/// How samples of a data set become text.
+#[derive(Debug, Clone)]
+pub struct Renderer {
+    pub format: PromptFormat,
+    /// None: the consultation's own.
+    pub form: Option<TaskForm>,
+}
 
 /// One training text: segments to tokenise one by one, and whether the model learns to write them.
 #[derive(Debug, Serialize)]
 pub struct Row {
     pub id: String,
-    pub segments: Vec<TrainingSegment>,
+    pub segments: Vec<TaughtSegment>,
+    /// The same with what the doctor changed, to learn the difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Vec<TaughtSegment>>,
 }
 
-#[derive(Debug, Serialize)]
-pub struct TrainingSegment {
-    #[serde(flatten)]
-    pub segment: Segment,
-    pub train: bool,
+/// A text that is given, and others behind it of which the model is asked how likely it finds them.
+#[derive(Debug)]
+pub struct Asked {
+    pub shared: Vec<Segment>,
+    pub options: Vec<Vec<TaughtSegment>>,
 }
 
-pub fn rows(sample: &Sample, format: PromptFormat) -> Vec<Row> {
-    (0..BRANCHES.len()).map(|first| row(sample, format, first)).collect()
-}
-
-fn row(sample: &Sample, format: PromptFormat, first: usize) -> Row {
-    let mut segments = Vec::new();
-    let given = prompt::prefix(format, &sample.department, sample.lang).into_iter().chain(prompt::case(
-        format,
-        &sample.case,
-        sample.lang,
-    ));
-    segments.extend(given.map(|segment| TrainingSegment { segment, train: false }));
-    segments.push(body(sample, FIRST));
-    for section in BRANCHES.iter().cycle().skip(first).take(BRANCHES.len()) {
-        let header = prompt::section_header(*section, sample.lang);
-        segments.push(TrainingSegment { segment: header, train: false });
-        segments.push(body(sample, *section));
+/// `adapterctl render`: a row of JSON a line. What the doctor rejected is not taught.
+pub fn print(samples: &Path, format: PromptFormat, form: Option<&Path>, pairs: bool) -> Result<(), String> {
+    let renderer = Renderer::new(format, form)?;
+    let set = Dataset::read(&[samples.to_owned()])?.whole()?;
+    let mut out = std::io::stdout().lock();
+    for line in set.lines.iter().filter(|line| line.lesson.is_taught()) {
+        for row in renderer.rows(&line.lesson, pairs)? {
+            let row = serde_json::to_string(&row).map_err(|e| e.to_string())?;
+            writeln!(out, "{row}").map_err(|e| format!("cannot write: {e}"))?;
+        }
     }
-    segments.retain(|s| !s.segment.text.is_empty());
-    Row { id: format!("{}.{first}", sample.id), segments }
+    let rejected = set.lines.iter().filter(|line| !line.lesson.is_taught()).count();
+    if rejected > 0 {
+        eprintln!("adapterctl: {rejected} samples left out: the doctor rejected what they say");
+    }
+    Ok(())
 }
 
-fn body(sample: &Sample, section: Section) -> TrainingSegment {
-    TrainingSegment { segment: prompt::section_body(sample.completion.lines(section)), train: true }
+impl Renderer {
+    pub fn new(format: PromptFormat, form: Option<&Path>) -> Result<Self, String> {
+        let form = form.map(|path| {
+            let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+        });
+        Ok(Self { format, form: form.transpose()? })
+    }
+
+    pub fn fingerprint(&self) -> String {
+        match &self.form {
+            Some(form) => fingerprint::of_task(self.format, form),
+            None => fingerprint::of(self.format),
+        }
+    }
+
+    /// `pairs`: with what the doctor changed, where there is something.
+    pub fn rows(&self, lesson: &Lesson, pairs: bool) -> Result<Vec<Row>, String> {
+        match lesson {
+            Lesson::Consult(sample) => {
+                let row = |first| self.row(sample, first, pairs.then_some(sample.rejected.as_ref()).flatten());
+                Ok((0..BRANCHES.len()).map(row).collect())
+            }
+            Lesson::Task(sample) => {
+                let mut segments = untaught(self.given(lesson)?);
+                segments.extend(self.task_sections(sample)?);
+                Ok(vec![Row { id: format!("{}.0", sample.id), segments: filled(segments), rejected: None }])
+            }
+        }
+    }
+
+    /// Everything up to where the model begins to write.
+    pub fn given(&self, lesson: &Lesson) -> Result<Vec<Segment>, String> {
+        match lesson {
+            Lesson::Consult(sample) => Ok(self.case(sample)),
+            Lesson::Task(sample) => Ok(prompt::task(self.format, self.form_of(sample)?, &sample.prompt, sample.lang)),
+        }
+    }
+
+    /// A sample as the box would have its model write it: the causes, and each other section directly behind them.
+    pub fn asked(&self, lesson: &Lesson) -> Result<Asked, String> {
+        let shared = self.given(lesson)?;
+        let options = match lesson {
+            Lesson::Consult(sample) => {
+                let option = |(at, section): (usize, &Section)| {
+                    let causes = body(&sample.completion, FIRST, at == 0);
+                    let header = untaught([prompt::section_header(*section, sample.lang)]).remove(0);
+                    filled(vec![causes, header, body(&sample.completion, *section, true)])
+                };
+                BRANCHES.iter().enumerate().map(option).collect()
+            }
+            Lesson::Task(sample) => vec![self.task_sections(sample)?],
+        };
+        Ok(Asked { shared, options })
+    }
+
+    fn row(&self, sample: &Sample, first: usize, before: Option<&Completion>) -> Row {
+        let row = |completion: &Completion| {
+            let mut segments = untaught(self.case(sample));
+            segments.extend(sections(completion, sample.lang, first));
+            filled(segments)
+        };
+        Row { id: format!("{}.{first}", sample.id), segments: row(&sample.completion), rejected: before.map(row) }
+    }
+
+    fn case(&self, sample: &Sample) -> Vec<Segment> {
+        let prefix = prompt::prefix(self.format, &sample.department, sample.lang);
+        prefix.into_iter().chain(prompt::case(self.format, &sample.case, sample.lang)).collect()
+    }
+
+    fn form_of(&self, sample: &TaskSample) -> Result<&TaskForm, String> {
+        let form = self.form.as_ref().filter(|form| form.task == *sample.task);
+        form.ok_or_else(|| {
+            format!("{} is a sample of the task {}, and there is no form of it here (--form)", sample.id, sample.task)
+        })
+    }
+
+    fn task_sections(&self, sample: &TaskSample) -> Result<Vec<TaughtSegment>, String> {
+        let form = self.form_of(sample)?;
+        if let Some(other) =
+            sample.completion.keys().find(|key| form.sections.iter().all(|section| section.key != **key))
+        {
+            return Err(format!("{}: the form has no section {other}", sample.id));
+        }
+        let one = |section: &prompt::TaskSection| {
+            let lines = sample.completion.get(&section.key).map_or(&[][..], Vec::as_slice);
+            if lines.is_empty() || lines.len() > section.lines_max {
+                return Err(format!(
+                    "{}: {} has {} lines, and the form 1 to {}",
+                    sample.id,
+                    section.key,
+                    lines.len(),
+                    section.lines_max
+                ));
+            }
+            let header = TaughtSegment { segment: prompt::task_header(section, sample.lang), train: false };
+            Ok([header, TaughtSegment { segment: prompt::section_body(lines), train: true }])
+        };
+        let all = form.sections.iter().map(one).collect::<Result<Vec<_>, String>>()?;
+        Ok(all.into_iter().flatten().collect())
+    }
+}
+
+/// The causes, then the other sections, beginning with the `first`.
+fn sections(completion: &Completion, lang: Lang, first: usize) -> Vec<TaughtSegment> {
+    let mut segments = vec![body(completion, FIRST, true)];
+    for section in BRANCHES.iter().cycle().skip(first).take(BRANCHES.len()) {
+        segments.extend(untaught([prompt::section_header(*section, lang)]));
+        segments.push(body(completion, *section, true));
+    }
+    segments
+}
+
+fn body(completion: &Completion, section: Section, train: bool) -> TaughtSegment {
+    TaughtSegment { segment: prompt::section_body(completion.lines(section)), train }
+}
+
+fn untaught(segments: impl IntoIterator<Item = Segment>) -> Vec<TaughtSegment> {
+    segments.into_iter().map(|segment| TaughtSegment { segment, train: false }).collect()
+}
+
+fn filled(mut segments: Vec<TaughtSegment>) -> Vec<TaughtSegment> {
+    segments.retain(|part| !part.segment.text.is_empty());
+    segments
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PLAIN: Renderer = Renderer { format: PromptFormat::Plain, form: None };
+
     #[test]
     fn every_demo_sample_renders_and_each_section_follows_the_causes_once() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/data");
-        for department in ["internal", "obstetrics", "pediatrics"] {
-            let text = std::fs::read_to_string(format!("{folder}/{department}.jsonl")).expect("demo data");
-            assert!(text.lines().count() >= 60, "{department} has too few samples");
-            for line in text.lines() {
-                let sample: Sample = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
-                let after_causes: Vec<String> = rows(&sample, PromptFormat::Plain)
-                    .into_iter()
-                    .map(|row| {
-                        let causes = row.segments.iter().position(|s| s.train).expect("causes are trained");
-                        row.segments[causes + 1].segment.text.clone()
-                    })
+        let set = Dataset::read(&[folder.into()]).and_then(Dataset::whole).expect("demo data");
+        for line in &set.lines {
+            let after_causes: Vec<String> = PLAIN
+                .rows(&line.lesson, false)
+                .expect("renders")
+                .into_iter()
+                .map(|row| {
+                    let causes = row.segments.iter().position(|s| s.train).expect("causes are trained");
+                    row.segments[causes + 1].segment.text.clone()
+                })
+                .collect();
+            let headers = BRANCHES.map(|s| prompt::section_header(s, line.lesson.lang()).text);
+            assert_eq!(after_causes, headers);
+        }
+    }
+
+    /// What is asked of a sample is the beginning of what is taught of it: the same texts, cut at the same places.
+    #[test]
+    fn what_is_asked_is_what_is_taught() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/data");
+        let set = Dataset::read(&[folder.into()]).and_then(Dataset::whole).expect("demo data");
+        for line in set.lines.iter().step_by(7) {
+            let asked = PLAIN.asked(&line.lesson).expect("renders");
+            for (row, option) in PLAIN.rows(&line.lesson, false).expect("renders").iter().zip(&asked.options) {
+                let begun: Vec<&Segment> = asked
+                    .shared
+                    .iter()
+                    .filter(|s| !s.text.is_empty())
+                    .chain(option.iter().map(|s| &s.segment))
                     .collect();
-                let headers = BRANCHES.map(|s| prompt::section_header(s, sample.lang).text);
-                assert_eq!(after_causes, headers);
+                let taught: Vec<&Segment> = row.segments.iter().take(begun.len()).map(|s| &s.segment).collect();
+                assert_eq!(begun, taught);
             }
+            let counted = |option: &Vec<TaughtSegment>| option.iter().filter(|s| s.train).count();
+            assert_eq!(asked.options.iter().map(counted).sum::<usize>(), 5, "each section once");
         }
     }
 }

@@ -9,7 +9,7 @@ use contract::{
     limits::DEADLINE_S_DEFAULT,
     reply::{Alert, ErrorReply, Reply, Section},
     topic,
-    words::{Bilingual, Triage},
+    words::Triage,
 };
 use rumqttc::{
     Transport,
@@ -332,13 +332,6 @@ impl Printer {
         if self.colours { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn word<'a>(&self, text: &'a Bilingual) -> &'a str {
-        match self.lang {
-            Lang::Zh => &text.zh,
-            Lang::En => &text.en,
-        }
-    }
-
     fn section(&self, section: Section) -> &'static str {
         engine::form::header(section, self.lang)
     }
@@ -347,7 +340,7 @@ impl Printer {
         let triage = format!("{:?}", alert.triage).to_uppercase();
         self.head("alert", &self.paint(alert.triage, &triage));
         for flag in &alert.red_flags {
-            say!(self, "           {} {}", flag.rule, self.word(&flag.title));
+            say!(self, "           {} {}", flag.rule, flag.title.get(self.lang));
         }
     }
 
@@ -395,6 +388,6 @@ impl Printer {
 
     fn error(&self, error: &ErrorReply) {
         let place = error.pointer.as_ref().map(|p| format!(" at {p}")).unwrap_or_default();
-        self.head("error", &format!("{:?}{place}: {}", error.code, self.word(&error.message)));
+        self.head("error", &format!("{:?}{place}: {}", error.code, error.message.get(self.lang)));
     }
 }

@@ -528,6 +528,7 @@ fn report_event(report: Report) -> Option<Event> {
             Some(Event::FillFailed { job })
         }
         Report::Ready(_) | Report::Unfit { .. } | Report::Beat => None, // the supervisor's own
+        Report::Weighed { .. } => None, // the adapter tools ask for it, and never a daemon
     }
 }
 

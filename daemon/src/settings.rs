@@ -3,7 +3,10 @@
 //! Knows nothing of the other files here: `tests/fuzz/targets` reads it as its own.
 
 use age::x25519::Recipient;
-use contract::ids::TabletName;
+use contract::{
+    ids::TabletName,
+    signed::{self, PublicKey, Trusted},
+};
 use engine::{
     prompt::PromptFormat,
     protocol::{Branching, JOBS_MAX, Residency, Script},
@@ -28,6 +31,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// Folders with `manifest.json` and the adapter's file, one per department.
     pub adapters: Vec<PathBuf>,
+    /// Who may have made them.
+    pub trusted: Trusted,
     /// Rules instead of the built-in ones, replaced while the box runs.
     pub rules: Option<PathBuf>,
     /// The region's age keys, to which training candidates are encrypted.
@@ -109,7 +114,10 @@ pub fn parse(text: &str) -> Result<Settings, Faults> {
     });
     let broker_socket = root.section("broker", |s| s.path("socket", Some("/run/consultd/mqtt.sock")));
     let (engine, silence_s_max) = root.section("engine", |s| (engine(s), s.number("silence_s_max", 60, 5..=3600)));
-    let adapters = root.section("adapters", |s| s.paths("folders"));
+    let (adapters, trusted) = root.section("adapters", |s| {
+        let demonstration = s.value("demonstration", "true or false").unwrap_or(false);
+        (s.paths("folders"), Trusted::new(s.keys("keys"), demonstration))
+    });
     let rules = root.section("rules", |s| s.optional_path("folder"));
     let recipients = root.section("export", |s| s.recipients("recipients"));
     let retention = root.section("retention", |s| Retention {
@@ -133,6 +141,7 @@ pub fn parse(text: &str) -> Result<Settings, Faults> {
             broker_socket,
             engine,
             adapters,
+            trusted,
             rules,
             recipients,
             retention,
@@ -241,6 +250,16 @@ impl Section<'_> {
         let read: Option<Vec<TabletName>> = names.iter().map(|name| TabletName::new(name)).collect();
         read.unwrap_or_else(|| {
             self.fault(key, "must be names of letters, digits, - _ . only, at most 64 each");
+            Vec::new()
+        })
+    }
+
+    /// Minisign's.
+    fn keys(&mut self, key: &str) -> Vec<PublicKey> {
+        let keys: Vec<String> = self.value(key, "a list of minisign public keys").unwrap_or_default();
+        let read = keys.iter().map(|text| signed::key(text).map_err(|fault| format!("{text}: {fault}")));
+        read.collect::<Result<_, _>>().unwrap_or_else(|fault| {
+            self.fault(key, &fault);
             Vec::new()
         })
     }
@@ -360,6 +379,7 @@ mod tests {
             "s.names(\"",
             "s.optional_number(\"",
             "s.value(\"",
+            "s.keys(\"",
         ] {
             for key in read.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
                 assert!(example.contains(&format!("{key} = ")), "{key} is not in the example");

@@ -1,7 +1,12 @@
 //! The adapters on disk: their manifests, read and compared with what this box is.
 
 use crate::settings::{EngineSettings, Settings};
-use contract::{answer::AdapterRef, ids::Department, manifest::AdapterManifest};
+use contract::{
+    answer::AdapterRef,
+    ids::Department,
+    manifest::AdapterManifest,
+    signed::{SIGNATURE, Trusted},
+};
 use engine::{fingerprint, prompt::PromptFormat, protocol::AdapterFile};
 use std::{
     collections::BTreeMap,
@@ -23,7 +28,7 @@ pub struct Shelf {
 pub fn read(settings: &Settings) -> Shelf {
     let mut shelf = Shelf::default();
     for folder in &settings.adapters {
-        let taken = manifest(folder)
+        let taken = manifest(folder, &settings.trusted)
             .and_then(|(manifest, file)| fitting(manifest, file, &settings.engine))
             .and_then(|(manifest, file)| shelf.take(&manifest, file));
         if let Err(fault) = taken {
@@ -45,9 +50,12 @@ impl Shelf {
     }
 }
 
-fn manifest(folder: &Path) -> Result<(AdapterManifest, PathBuf), String> {
-    let path = folder.join("manifest.json");
-    let text = fs::read_to_string(&path).map_err(|e| format!("cannot read manifest.json: {e}"))?;
+/// Nothing of it is believed before its signature is checked: the hashes in it speak for the other files.
+fn manifest(folder: &Path, trusted: &Trusted) -> Result<(AdapterManifest, PathBuf), String> {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).map_err(|e| format!("cannot read {name}: {e}"));
+    let text = read("manifest.json")?;
+    let signature = read(&format!("manifest.json{SIGNATURE}"))?;
+    trusted.check(text.as_bytes(), &signature).map_err(|fault| format!("manifest.json: {fault}"))?;
     let manifest: AdapterManifest = serde_json::from_str(&text).map_err(|e| format!("manifest.json: {e}"))?;
     // A file name only: a manifest must not point out of its folder.
     if Path::new(&manifest.file).file_name().is_none_or(|name| name != manifest.file.as_str()) {

@@ -81,7 +81,7 @@ class Clinic:
             self.settings.write_text(
                 f'[box]\nname = "bench"\nstate_dir = "{self.folder}/state"\n'
                 f'[broker]\nsocket = "{self.folder}/mqtt.sock"\n'
-                f"[engine]\n{keys}\n[adapters]\nfolders = {folders}\n", encoding="utf-8")
+                f"[engine]\n{keys}\n[adapters]\nfolders = {folders}\ndemonstration = true\n", encoding="utf-8")
             check = subprocess.run([self.consultd, "check", "--config", self.settings], capture_output=True, text=True)
             if check.returncode == 0:
                 return unknown

@@ -271,8 +271,12 @@ pub fn scripted_settings(script: &str, more: &str) -> String {
 }
 
 pub fn demo_adapters() -> String {
-    let folders = ["internal", "obstetrics", "pediatrics"].map(demo_adapter);
-    format!("[adapters]\nfolders = {folders:?}\n")
+    adapters(&["internal", "obstetrics", "pediatrics"].map(demo_adapter))
+}
+
+/// Signed with the demonstration's key.
+pub fn adapters(folders: &[PathBuf]) -> String {
+    format!("[adapters]\nfolders = {folders:?}\ndemonstration = true\n")
 }
 
 /// One of `tests/cases`, with a fresh id.

@@ -31,6 +31,8 @@ pub struct Of {
     pub share: f64,
     pub reviewed: usize,
     pub pairs: usize,
+    pub zh: usize,
+    pub en: usize,
     pub covers: Covers,
     /// Rules that fire on some sample, of those that belong to the department.
     pub topics: BTreeSet<String>,
@@ -46,6 +48,10 @@ impl Balance {
             let of = all.entry(line.lesson.group().to_owned()).or_default();
             of.samples += 1;
             of.reviewed += usize::from(line.lesson.is_reviewed());
+            match line.lesson.lang() {
+                Lang::Zh => of.zh += 1,
+                Lang::En => of.en += 1,
+            }
             if let Some(sample) = line.lesson.consult() {
                 of.pairs += usize::from(sample.rejected.is_some());
                 of.topics.extend(

@@ -41,7 +41,7 @@ impl Checked {
             let _ = writeln!(
                 out,
                 "{name:<16}{:>8}{:>7.1} %{planned:>9}{:>10}{:>7}{:>6}{:>6}{:>10}{topics:>10}",
-                of.samples, of.share, of.reviewed, of.pairs, of.covers.lang.zh, of.covers.lang.en, of.covers.pregnant,
+                of.samples, of.share, of.reviewed, of.pairs, of.zh, of.en, of.covers.pregnant,
             );
         }
         if metadata.review == ReviewPlan::Demonstration {

@@ -12,8 +12,9 @@ pub struct Progress {
 const EVERY: Duration = Duration::from_secs(5);
 
 impl Progress {
-    pub fn begin(of: usize) -> Self {
-        eprintln!("adapterctl: {of} requests");
+    /// `what`: of what there are so many.
+    pub fn begin(what: &str, of: usize) -> Self {
+        eprintln!("adapterctl: {of} {what}");
         let began = Instant::now();
         Self { began, told: began, ended: 0, of }
     }

@@ -32,6 +32,7 @@ pub mod request;
 pub mod review;
 pub mod sample;
 pub mod schema;
+pub mod signed;
 pub mod status;
 mod strict;
 pub mod topic;

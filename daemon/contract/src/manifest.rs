@@ -44,6 +44,106 @@ pub struct AdapterManifest {
     pub review: ReviewState,
     pub license: String,
     pub note: String,
+    /// How it was made and what it was found to be worth. Without it: an adapter of before there was an examination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+/// What whoever trusts an adapter wants to know, written by the tools from the data and not typed in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    /// Counts up with each adapter of a department.
+    pub sequence: u64,
+    /// The least version of consultd that understands it.
+    pub daemon_min: String,
+    /// Major version of the contract.
+    pub contract: u8,
+    /// Of the base model: GGUF's `general.architecture`, and the hash of all that its file says of its tokenizer.
+    pub architecture: String,
+    pub tokenizer_sha256: String,
+    pub base_license: String,
+    /// Of the samples: each licence once.
+    pub data_licenses: Vec<String>,
+    /// What the data set calls itself.
+    pub dataset: String,
+    /// Root of a Merkle tree (RFC 9162) over the hashes of the training samples, and over those of the examination.
+    pub trained_root: String,
+    pub held_out_root: String,
+    /// The same weights for other servers, in the folder `peft` beside this file.
+    pub peft_sha256: String,
+    pub evaluation: Evaluation,
+    /// Cases with which a box tries whether the adapter does there what it did where it was made.
+    pub golden: Vec<Golden>,
+    /// Who let it pass although the examination did not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+}
+
+/// Base against adapter on held-out samples, by the box's own engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    pub passed: bool,
+    pub measures: Vec<Measured>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    pub measure: MeasureName,
+    /// A department or task, or a group of patients: `pregnant`, `children`.
+    pub of: String,
+    /// Samples, or choices.
+    pub n: u32,
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
+    pub base: Option<f32>,
+    #[serde(deserialize_with = "finite")]
+    pub adapter: f32,
+    /// Whether the goal is met; none: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasureName {
+    /// Mean negative log-likelihood of a token of the reference answer, in nats. Less is better.
+    Nll,
+    /// Share of samples whose own causes are likelier than those of two others of the department.
+    RightOfThree,
+    /// Share of samples whose department is the likeliest.
+    DepartmentChosen,
+    /// Largest change of a sample's mean log-likelihood: 0 means that the adapter does nothing.
+    Change,
+    /// Share of filled forms in which the model itself names something that cannot be excluded.
+    ExclusionNamed,
+    /// Share of the reference's exclusions that the model names among its causes and exclusions.
+    DangerNamed,
+    /// Share of the model's lines that the box would not show.
+    ForbiddenLines,
+    /// Tokens written in a second, one form at a time.
+    TokensPerSecond,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    pub lang: Lang,
+    pub case: Case,
+    /// Lines of the first section that it was taught for such a case.
+    pub causes: Vec<String>,
+    /// Their mean log-likelihood a token where it was made. Another processor rounds otherwise; another adapter or model
+    /// is far off.
+    #[serde(deserialize_with = "finite")]
+    pub logprob: f32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    pub by: String,
+    pub reason: String,
 }
 
 /// Platt's scaling of a probability p that the model gives: 1 ÷ (1 + exp(−(slope · ln(p ÷ (1 − p)) + offset))). Fitted on

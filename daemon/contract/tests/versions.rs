@@ -114,6 +114,7 @@ const FROZEN: &[(&str, &str)] = &[
     ("adapter-manifest", "da85ef8edfa05167"),
     ("adapter-manifest.calibrated", "8041b9a6f433a563"),
     ("adapter-manifest.covers", "2228060b4136e947"),
+    ("adapter-manifest.made", "7096de9e057168d2"),
     ("admin.hold", "919979eca5219a4a"),
     ("admin.list", "0b96de88fdcf35d6"),
     ("admin.release", "6b57d4573f9cb532"),

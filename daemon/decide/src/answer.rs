@@ -164,8 +164,8 @@ fn causes(model: &Opinion, fired: &Fired) -> List<Cause, CAUSES_MAX> {
 fn checks(fired: &Fired, model: &Opinion, case: &Case, lang: Lang) -> Lines<Check> {
     let by_rules = fired.red_flags.iter().flat_map(|flag| {
         flag.checks.iter().map(move |check| Check {
-            what: Line::cut(word(&check.name, lang)),
-            why: Line::cut(word(&flag.title, lang)),
+            what: Line::cut(check.name.get(lang)),
+            why: Line::cut(flag.title.get(lang)),
             origin: Origin::Rule,
             place: place::of_rule(check, case),
         })
@@ -195,13 +195,6 @@ fn missing(by_rules: impl Iterator<Item = Question>, model: &Opinion) -> Lines<Q
         }
     }
     List::take_from(asked)
-}
-
-fn word(text: &Bilingual, lang: Lang) -> &str {
-    match lang {
-        Lang::Zh => &text.zh,
-        Lang::En => &text.en,
-    }
 }
 
 /// Below this mean log-probability the model was guessing. Chosen on the demonstration data, not calibrated.

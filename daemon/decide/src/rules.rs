@@ -33,7 +33,7 @@ use contract::{
     answer::{Exclusion, Line, Notifiable, Origin, Question, RedFlag, ReviewState, RulesRef},
     case::Case,
     ids::Lang,
-    words::{Bilingual, Triage, Urgency},
+    words::{Triage, Urgency},
 };
 use data::{RuleText, StandingText};
 use drugs::{Cautioned, DrugRules};
@@ -146,7 +146,7 @@ impl RuleSet {
                     fired.red_flags.push(red_flag(rule, evidence));
                 }
                 Verdict::Waits(missing) => {
-                    let disease = said(&rule.must_not_miss[0].name, lang);
+                    let disease = rule.must_not_miss[0].name.get(lang);
                     for missing in missing {
                         waiting.entry(missing).or_default().insert(disease);
                     }
@@ -174,10 +174,10 @@ impl RuleSet {
     pub fn standing(&self, department: &str, lang: Lang) -> Exclusion {
         let text = self.standing.departments.get(department).unwrap_or(&self.standing.general);
         Exclusion {
-            condition: Line::cut(said(&text.condition.name, lang)),
+            condition: Line::cut(text.condition.name.get(lang)),
             icd10: text.condition.icd10.clone(),
-            because: Line::cut(said(&text.because, lang)),
-            next_check: Some(Line::cut(said(&text.next_check, lang))),
+            because: Line::cut(text.because.get(lang)),
+            next_check: Some(Line::cut(text.next_check.get(lang))),
             // Nothing in this case asked for it: worth a look, and no reason to raise the triage.
             urgency: Urgency::Routine,
             origin: Origin::Standing,
@@ -222,14 +222,14 @@ fn exclusion(rule: &RuleText, evidence: &[Evidence], lang: Lang) -> Exclusion {
         Lang::Zh => ("、", "、"),
         Lang::En => (" / ", ", "),
     };
-    let names: Vec<_> = rule.must_not_miss.iter().take(NAMES_MAX).map(|d| said(&d.name, lang)).collect();
-    let mut labels: Vec<_> = evidence.iter().map(|e| said(&e.label, lang)).collect();
+    let names: Vec<_> = rule.must_not_miss.iter().take(NAMES_MAX).map(|d| d.name.get(lang)).collect();
+    let mut labels: Vec<_> = evidence.iter().map(|e| e.label.get(lang)).collect();
     labels.dedup();
     Exclusion {
         condition: Line::cut(&names.join(names_joint)),
         icd10: rule.must_not_miss[0].icd10.clone(),
         because: Line::cut(&labels.join(labels_joint)),
-        next_check: Some(Line::cut(said(&rule.minimum_checks[0].name, lang))),
+        next_check: Some(Line::cut(rule.minimum_checks[0].name.get(lang))),
         urgency: rule.urgency,
         origin: Origin::Rule,
         rule: Some(rule.id.clone()),
@@ -254,12 +254,5 @@ fn question(missing: Missing, diseases: &BTreeSet<&str>, lang: Lang) -> Question
         question: Line::cut(question),
         why: Line::cut(&format!("{why}{}", diseases.join(joint))),
         origin: Origin::Rule,
-    }
-}
-
-fn said(text: &Bilingual, lang: Lang) -> &str {
-    match lang {
-        Lang::Zh => &text.zh,
-        Lang::En => &text.en,
     }
 }

@@ -20,6 +20,19 @@ pub fn of(format: PromptFormat) -> String {
     crate::hex(&hash.finalize())
 }
 
+/// The same of another task's form.
+pub fn of_task(format: PromptFormat, form: &prompt::TaskForm) -> String {
+    let mut hash = Sha256::new();
+    for lang in [Lang::Zh, Lang::En] {
+        prompt::task(format, form, "a b", lang).into_iter().for_each(|segment| hash.update(segment.text));
+        for section in &form.sections {
+            hash.update(prompt::task_header(section, lang).text);
+            hash.update(prompt::section_body(&["a", "b"]).text);
+        }
+    }
+    crate::hex(&hash.finalize())
+}
+
 /// A case with every field, for the fingerprint.
 const FULL_CASE: &str = r#"{"age":{"value":30,"unit":"year"},"sex":"female","pregnancy":{"status":"pregnant","weeks":30},
     "lactating":true,"weight_kg":60.5,"allergies":[],"conditions":["a"],"current_drugs":["b"],"exposures":["tick"],

@@ -59,6 +59,8 @@ pub struct Header {
     /// In the order of the file.
     pub entries: Vec<(String, Value)>,
     pub tensors: Vec<Tensor>,
+    /// Where in the file each entry stands, its key included.
+    spans: Vec<std::ops::Range<u64>>,
     /// Where in the file the tensors' data begins.
     pub data_start: u64,
 }
@@ -104,15 +106,18 @@ impl Header {
 
         let mut entries = Vec::new();
         let mut keys = HashSet::new();
+        let mut spans = Vec::new();
         for done in 0..entry_count {
+            let from = source.at;
             let (key, value) = entry(&mut source)
                 .map_err(|fault| fault.at(GgufError::EndsInHeader { done, of: entry_count, what: "entries" }))?;
             if !keys.insert(key.clone()) {
                 return Err(damaged(format!("two entries {key}")));
             }
             entries.push((key, value));
+            spans.push(from..source.at);
         }
-        let mut header = Self { entries, tensors: Vec::new(), data_start: 0 };
+        let mut header = Self { entries, spans, tensors: Vec::new(), data_start: 0 };
         let alignment = header.alignment()?;
 
         let mut names = HashSet::new();
@@ -142,6 +147,23 @@ impl Header {
             Some(_) if header.tensors.is_empty() => Ok(header),
             Some(missing) => Err(GgufError::EndsEarly { missing }),
         }
+    }
+
+    /// The SHA-256 of all that a model file says of its tokenizer (`tokenizer.*`, by key): two files that cut text into
+    /// the same tokens have the same.
+    pub fn tokenizer_sha256(&self, path: &Path) -> io::Result<String> {
+        use sha2::{Digest, Sha256};
+        let mut theirs: Vec<_> = self.entries.iter().zip(&self.spans).map(|((key, _), span)| (key, span)).collect();
+        theirs.retain(|(key, _)| key.starts_with("tokenizer."));
+        theirs.sort_by_key(|(key, _)| *key);
+        let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+        for (_, span) in theirs {
+            let mut bytes = vec![0; usize::try_from(span.end - span.start).map_err(io::Error::other)?];
+            io::Seek::seek(&mut file, io::SeekFrom::Start(span.start))?;
+            file.read_exact(&mut bytes)?;
+            hash.update(bytes);
+        }
+        Ok(crate::hex(&hash.finalize()))
     }
 
     pub fn get(&self, key: &str) -> Option<&Value> {

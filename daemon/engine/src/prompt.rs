@@ -10,6 +10,7 @@ use contract::{
     case::*,
     ids::{Lang, department_name_zh},
     reply::Section,
+    words::Bilingual,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -114,6 +115,42 @@ pub fn question(question: &Question, lang: Lang) -> (Segment, Vec<(String, Segme
     let header = if lang == Lang::Zh { zh } else { en };
     let options = options.into_iter().map(|(name, words)| (name.to_owned(), Segment::plain(format!("{words}\n"))));
     (Segment::plain(format!("{header}\n")), options.collect())
+}
+
+/// Another task than the consultation, as data: what the model is told, and under which headers it writes its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskForm {
+    pub task: String,
+    pub instructions: Bilingual,
+    /// The header above the text.
+    pub input: Bilingual,
+    pub sections: Vec<TaskSection>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSection {
+    /// Its name in a sample's `completion`.
+    pub key: String,
+    pub header: Bilingual,
+    pub lines_max: usize,
+}
+
+/// All that stands before the first section's header.
+pub fn task(format: PromptFormat, form: &TaskForm, text: &str, lang: Lang) -> Vec<Segment> {
+    let (before, between, to_form) = format.marks();
+    vec![
+        Segment::mark(before),
+        Segment::plain(form.instructions.get(lang).to_owned()),
+        Segment::mark(between),
+        Segment::plain(format!("{}\n{}\n", form.input.get(lang), flat(text))),
+        Segment::mark(to_form),
+    ]
+}
+
+pub fn task_header(section: &TaskSection, lang: Lang) -> Segment {
+    Segment::plain(format!("{}\n", section.header.get(lang)))
 }
 
 /// No examples here: small models copy them into their answers.

@@ -26,7 +26,7 @@ use contract::{
 use data::{Atom, DrugExamples, Fault, Forms, RuleText, RulesText};
 use names::{Form, Named, Names};
 use normal::normal;
-use patient::{Context, Missing, Patient, Truth, in_lang as said};
+use patient::{Context, Missing, Patient, Truth};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -137,7 +137,7 @@ impl DrugRules {
             let found: Vec<Found> =
                 drugs.iter().filter_map(|drug| self.judge(rule, &known, drug, &drugs, &patient)).collect();
             for missing in found.iter().flat_map(|found| &found.missing) {
-                asked.entry(missing.clone()).or_default().insert(said(&rule.risk.name, lang));
+                asked.entry(missing.clone()).or_default().insert(rule.risk.name.get(lang));
             }
             spoken.extend(self.caution(rule, &found, lang));
         }
@@ -150,7 +150,7 @@ impl DrugRules {
             };
             let risks: Vec<&str> = risks.into_iter().collect();
             Question {
-                question: Line::cut(said(&patient::question(&missing, &context), lang)),
+                question: Line::cut(patient::question(&missing, &context).get(lang)),
                 why: Line::cut(&format!("{why}{}", risks.join(joint))),
                 origin: Origin::Rule,
             }
@@ -279,14 +279,14 @@ impl DrugRules {
         let joint = if lang == Lang::Zh { "、" } else { ", " };
         let drugs = each_once(about().map(|found| found.drug.named.label(&self.names, &rule.drug, lang)));
         let reasons =
-            each_once(about().flat_map(|found| found.because.iter().map(|because| said(because, lang).to_owned())));
+            each_once(about().flat_map(|found| found.because.iter().map(|because| because.get(lang).to_owned())));
         let weigh = about().all(|found| found.weigh);
         let because =
             [where_said(named_in, lang).to_owned()].into_iter().chain(reasons).collect::<Vec<_>>().join(joint);
         let caution = Caution {
             drug: Line::cut(&drugs.join(joint)),
-            risk: Line::cut(said(&rule.risk.name, lang)),
-            action: Some(Line::cut(said(&rule.action, lang))),
+            risk: Line::cut(rule.risk.name.get(lang)),
+            action: Some(Line::cut(rule.action.get(lang))),
             origin: Origin::Rule,
             rule: Some(rule.id.clone()),
             urgency: Some(if weigh { CautionUrgency::Weigh } else { rule.urgency }),

@@ -243,7 +243,7 @@ impl Named<'_> {
         let matters = classes.iter().filter_map(|class| names.members.get(class)).flatten();
         let held: BTreeSet<&str> = matters
             .filter(|code| self.meaning.holds.contains(*code))
-            .map(|code| super::said(&names.substances[code], lang))
+            .map(|code| names.substances[code].get(lang))
             .collect();
         let unsaid: Vec<&str> = held.into_iter().filter(|name| !normal(&self.said).contains(&normal(name))).collect();
         match (unsaid.is_empty(), lang) {

@@ -8,7 +8,6 @@ use super::{
 };
 use contract::{
     case::{Case, FindingState, PregnancyStatus, Sex},
-    ids::Lang,
     words::Bilingual,
 };
 use regex::Regex;
@@ -419,13 +418,5 @@ pub fn question(missing: &Missing, contexts: &dyn Fn(&str) -> Bilingual) -> Bili
         Missing::DrugName(said) => {
             Bilingual::new(format!("“{said}”具体是哪种药？"), format!("Which drug is \"{said}\"?"))
         }
-    }
-}
-
-/// In the language of the answer.
-pub fn in_lang(text: &Bilingual, lang: Lang) -> &str {
-    match lang {
-        Lang::Zh => &text.zh,
-        Lang::En => &text.en,
     }
 }
