@@ -15,6 +15,7 @@ mod metadata;
 mod near;
 mod package;
 mod render;
+mod scrub;
 mod split;
 mod yaml;
 
