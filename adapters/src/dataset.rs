@@ -126,7 +126,8 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn lesson(line: &str) -> Result<Lesson, LineFault> {
+/// A line of JSON as a sample of either kind.
+pub fn lesson(line: &str) -> Result<Lesson, LineFault> {
     let value: Value = serde_json::from_str(line).map_err(|e| LineFault::Other(format!("no JSON: {e}")))?;
     if value.get("task").is_some() {
         return read(line).map(|sample| Lesson::Task(Box::new(sample)));
@@ -155,6 +156,17 @@ impl fmt::Display for LineFault {
             Self::Other(fault) => f.write_str(fault),
         }
     }
+}
+
+/// When a sample was reviewed: a year, or a year and a month. A day tells who was there.
+pub fn review_date(word: &str) -> Result<String, String> {
+    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    let is_year = |year: &str| digits(year, 4) && (year.starts_with("19") || year.starts_with("20"));
+    let is_date = match word.split_once('-') {
+        Some((year, month)) => is_year(year) && digits(month, 2) && matches!(month.parse(), Ok(1..=12)),
+        None => is_year(word),
+    };
+    is_date.then(|| word.to_owned()).ok_or_else(|| format!("{word:?} is no year, such as 2026, nor 2026-03"))
 }
 
 impl Lesson {

@@ -10,6 +10,7 @@ mod check;
 mod dataset;
 mod evaluate;
 mod file;
+mod import;
 mod merkle;
 mod metadata;
 mod near;
@@ -39,6 +40,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
+    Import(Box<import::Import>),
     Split(split::Split),
     /// Prints training rows (JSONL) for the samples of a file, as the box would prompt.
     Render {
@@ -63,6 +65,10 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render { samples, format } => render_file(&samples, format),
         Command::Check(check) => match check.run() {
+            Ok(exit) => return exit,
+            Err(fault) => Err(fault),
+        },
+        Command::Import(import) => match import.run() {
             Ok(exit) => return exit,
             Err(fault) => Err(fault),
         },
