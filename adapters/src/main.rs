@@ -9,6 +9,7 @@ mod calibrate;
 mod check;
 mod dataset;
 mod evaluate;
+mod feedback;
 mod file;
 mod import;
 mod merkle;
@@ -41,6 +42,7 @@ struct Cli {
 enum Command {
     Check(check::Check),
     Import(Box<import::Import>),
+    ImportFeedback(feedback::ImportFeedback),
     Split(split::Split),
     /// Prints training rows (JSONL) for the samples of a file, as the box would prompt.
     Render {
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
             Ok(exit) => return exit,
             Err(fault) => Err(fault),
         },
+        Command::ImportFeedback(feedback) => feedback.run(),
         Command::Split(split) => split.run(),
         Command::Package(package) => package.run(),
         Command::Calibrate(calibrate) => calibrate.run(),
