@@ -54,6 +54,9 @@ pub enum LineFault {
     Other(String),
 }
 
+/// What `import-feedback` writes for the second physician, and what only one has seen.
+pub const FOR_REVIEW: &str = "for-review.jsonl";
+
 #[derive(Debug, Default)]
 pub struct Dataset {
     pub files: Vec<PathBuf>,
@@ -67,6 +70,9 @@ impl Dataset {
         let mut set = Self::default();
         for path in paths {
             for file in files(path).map_err(|e| format!("{}: {e}", path.display()))? {
+                if file.file_name().is_some_and(|name| name == FOR_REVIEW) {
+                    return Err(format!("{}: awaits a second physician (adapterctl import-feedback)", file.display()));
+                }
                 let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
                 set.take(file, &text);
             }
@@ -126,7 +132,8 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn lesson(line: &str) -> Result<Lesson, LineFault> {
+/// A line of JSON as a sample of either kind.
+pub fn lesson(line: &str) -> Result<Lesson, LineFault> {
     let value: Value = serde_json::from_str(line).map_err(|e| LineFault::Other(format!("no JSON: {e}")))?;
     if value.get("task").is_some() {
         return read(line).map(|sample| Lesson::Task(Box::new(sample)));
@@ -155,6 +162,17 @@ impl fmt::Display for LineFault {
             Self::Other(fault) => f.write_str(fault),
         }
     }
+}
+
+/// When a sample was reviewed: a year, or a year and a month. A day tells who was there.
+pub fn review_date(word: &str) -> Result<String, String> {
+    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    let is_year = |year: &str| digits(year, 4) && (year.starts_with("19") || year.starts_with("20"));
+    let is_date = match word.split_once('-') {
+        Some((year, month)) => is_year(year) && digits(month, 2) && matches!(month.parse(), Ok(1..=12)),
+        None => is_year(word),
+    };
+    is_date.then(|| word.to_owned()).ok_or_else(|| format!("{word:?} is no year, such as 2026, nor 2026-03"))
 }
 
 impl Lesson {
@@ -195,6 +213,11 @@ impl Lesson {
     /// What the doctor rejected shows what to avoid, and is taught to nobody.
     pub fn is_taught(&self) -> bool {
         self.review().verdict != SampleVerdict::Rejected
+    }
+
+    /// With what the doctor changed beside it.
+    pub fn is_pair(&self) -> bool {
+        self.consult().is_some_and(|sample| sample.rejected.is_some())
     }
 
     pub fn license(&self) -> &str {

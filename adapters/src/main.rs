@@ -9,13 +9,16 @@ mod calibrate;
 mod check;
 mod dataset;
 mod evaluate;
+mod feedback;
 mod file;
 mod gate;
+mod import;
 mod merkle;
 mod metadata;
 mod near;
 mod package;
 mod render;
+mod scrub;
 mod settings;
 mod sign;
 mod split;
@@ -38,6 +41,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
+    Import(Box<import::Import>),
+    ImportFeedback(feedback::ImportFeedback),
     Split(split::Split),
     /// Prints training rows (JSONL) for the samples of a file, as the box would prompt.
     Render {
@@ -83,6 +88,11 @@ fn main() -> ExitCode {
             Ok(exit) => return exit,
             Err(fault) => Err(fault),
         },
+        Command::Import(import) => match import.run() {
+            Ok(exit) => return exit,
+            Err(fault) => Err(fault),
+        },
+        Command::ImportFeedback(feedback) => feedback.run(),
         Command::Split(split) => split.run(),
         Command::Train(train) => train.run(),
         Command::Convert { peft, out, base } => package::convert(&peft, &base, &out)

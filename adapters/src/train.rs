@@ -14,6 +14,7 @@
 use crate::{
     check::{check, length},
     dataset::{Dataset, Lesson, Line},
+    feedback::PAIRS_MIN,
     file, gate,
     metadata::{Metadata, ReviewPlan},
     package,
@@ -28,9 +29,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-
-/// Below it the difference between before and after is not learnt but guessed.
-const PAIRS_MIN: usize = 200;
 
 /// Trains an adapter: check, split, render, train, convert, examine, package. One YAML file says all (adapters/README.md).
 ///
@@ -88,15 +86,17 @@ impl Train {
             split::keep(&lock_path, &lock)?;
         }
         print!("{}", split::table(&set, &parts));
+        let pairs = settings.task_type == PREFERENCE;
         let own = |part: &[usize]| -> Vec<&Line> {
             let lines = part.iter().map(|at| &set.lines[*at]);
-            lines.filter(|line| line.lesson.group() == settings.group() && line.lesson.is_taught()).collect()
+            let of_it = lines.filter(|line| line.lesson.group() == settings.group());
+            // A rejected answer with somebody's better one beside it is a pair.
+            of_it.filter(|line| line.lesson.is_taught() || pairs && line.lesson.is_pair()).collect()
         };
         let (train, validation) = (own(&parts.train), own(&parts.validation));
         enough(&settings, &train)?;
 
         step("render");
-        let pairs = settings.task_type == PREFERENCE;
         for (name, part) in [("train", &train), ("validation", &validation)] {
             write_rows(&renderer, part, pairs, &run.join("rows").join(format!("{name}.jsonl")))?;
         }
@@ -141,8 +141,7 @@ fn enough(settings: &Settings, train: &[&Line]) -> Result<(), String> {
         return Err(format!("no sample of {} is left to train on", settings.group()));
     }
     if settings.task_type == PREFERENCE {
-        let pairs =
-            train.iter().filter_map(|line| line.lesson.consult()).filter(|sample| sample.rejected.is_some()).count();
+        let pairs = train.iter().filter(|line| line.lesson.is_pair()).count();
         if pairs < PAIRS_MIN {
             return Err(format!(
                 "preference needs {PAIRS_MIN} before/after pairs, and there are {pairs}: train with task_type: consult until then"

@@ -4,6 +4,7 @@ use super::{Finding, Kind};
 use crate::{
     dataset::{Lesson, Line},
     metadata::{Metadata, ReviewPlan},
+    scrub,
 };
 use contract::{
     answer::Dropped,
@@ -13,9 +14,7 @@ use contract::{
     sample::{Sample, SampleVerdict},
 };
 use engine::form;
-use regex::Regex;
 use serde_json::Value;
-use std::sync::LazyLock;
 
 pub fn check(line: &Line, metadata: &Metadata, found: &mut dyn FnMut(Finding)) {
     let lesson = &line.lesson;
@@ -149,11 +148,5 @@ fn identifies(text: &str) -> Option<&'static str> {
             mask::Kind::Name => "a name",
         });
     }
-    EXACT_DATE.is_match(text).then_some("an exact date")
+    scrub::has_exact_date(text).then_some("an exact date")
 }
-
-/// A day of a year tells who was there; "3月" and "3天前" do not.
-static EXACT_DATE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"(?:19|20)\d\d\s*[年./-]\s*(?:1[0-2]|0?[1-9])\s*[月./-]\s*(?:3[01]|[12]\d|0?[1-9])(?:\D|$)|(?:^|\D)(?:1[0-2]|0?[1-9])月(?:3[01]|[12]\d|0?[1-9])[日号]";
-    Regex::new(pattern).expect("a pattern")
-});

@@ -33,7 +33,9 @@ pub fn card(manifest: &AdapterManifest, made: &Made) -> String {
          Not for patients without a physician, not for other departments, not on another base model.\n\n",
     );
     let _ = writeln!(out, "| | |\n|---|---|");
-    let mut row = |name: &str, value: String| drop(writeln!(out, "| {name} | {value} |"));
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(out, "| {name} | {value} |");
+    };
     row("base model", format!("{}, SHA-256 `{}`", made.architecture, manifest.base_sha256));
     row(
         "adapter",
