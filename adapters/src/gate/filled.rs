@@ -137,3 +137,34 @@ fn exclusions(sample: &Sample) -> Vec<String> {
 fn plain(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(lines: &[(Section, &str)]) -> Form {
+        let lines = lines.iter().map(|(section, line)| (*section, (*line).to_owned())).collect();
+        Form { lines, tokens: 0, write_ms: 0 }
+    }
+
+    #[test]
+    fn a_danger_is_named_by_its_name_and_not_by_a_piece_of_it() {
+        let written = form(&[
+            (Section::PossibleCauses, "子痫前期：血压高，头痛"),
+            (Section::CannotExclude, "Ectopic pregnancy: missed period; test"),
+            (Section::SuggestedChecks, "脑静脉血栓：查"),
+            (Section::CannotExclude, "炎：发热；查"),
+        ]);
+        for (name, named) in [
+            ("子痫前期", true),
+            ("重度子痫前期", true), // a shorter name of three characters or more stands for a longer one
+            ("ectopicpregnancy", true),
+            ("脑静脉血栓", false), // as a check only
+            ("阑尾炎", false),     // of one character
+        ] {
+            assert_eq!(written.names(name), named, "{name}");
+        }
+        assert!(written.says(Section::CannotExclude));
+        assert!(!form(&[(Section::CannotExclude, "无")]).says(Section::CannotExclude));
+    }
+}

@@ -160,3 +160,59 @@ fn departments(exam: &Exam, sample: &Sample, mut shared: Vec<prompt::Segment>) -
 fn taught(segment: prompt::Segment, train: bool) -> TaughtSegment {
     TaughtSegment { segment, train }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(base: f32, adapter: f32) -> (Weighed, Weighed) {
+        let one = |logprob| Weighed {
+            reference: Weight { tokens: 10, tokens_read: 20, logprob },
+            right_of_three: None,
+            department_right: None,
+        };
+        (one(base), one(adapter))
+    }
+
+    fn exam<'a>(engine: &'a EngineArgs, renderer: &'a Renderer) -> Exam<'a> {
+        let (program, base_model, adapter) = (Path::new("p"), Path::new("b"), Path::new("a"));
+        Exam {
+            program,
+            base_model,
+            base_sha256: "",
+            adapter,
+            renderer,
+            group: "internal",
+            held_out: &[],
+            golden: &[],
+            engine,
+        }
+    }
+
+    /// The goals at their very edges: five percent less at home, two percent more elsewhere.
+    #[test]
+    fn an_adapter_must_gain_at_home_and_may_hardly_lose_elsewhere() {
+        let engine = EngineArgs { program: None, threads: None, gpu_layers: 0, forms_max: 0 };
+        let renderer = Renderer { format: PromptFormat::Plain, form: None };
+        let exam = exam(&engine, &renderer);
+        for (group, base, adapter, met) in [
+            ("internal", -40.0, -37.9, true),
+            ("internal", -40.0, -38.1, false),
+            ("internal", -40.0, -44.0, false),
+            ("surgery", -40.0, -40.7, true),
+            ("surgery", -40.0, -40.9, false),
+            ("surgery", -40.0, -20.0, true),
+        ] {
+            let measure = likelihood(&exam, group, &[pair(base, adapter)]);
+            assert_eq!(measure.met, Some(met), "{group} {base} {adapter}: {measure:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_answer_is_not_favoured_among_causes_and_a_tie_is_no_choice() {
+        let weight = |tokens, logprob| Weight { tokens, tokens_read: tokens, logprob };
+        assert!(is_likeliest(&[weight(10, -10.0), weight(2, -3.0), weight(2, -9.0)], 0));
+        assert!(!is_most(&[weight(10, -10.0), weight(2, -3.0)], 0));
+        assert!(!is_likeliest(&[weight(2, -3.0), weight(2, -3.0)], 0));
+    }
+}
