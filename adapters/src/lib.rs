@@ -3,3 +3,5 @@
 
 pub mod convert;
 mod gguf;
+pub mod init;
+mod peft;

@@ -37,6 +37,8 @@ enum Command {
     },
     /// Converts a PEFT folder to GGUF and writes the manifest beside it.
     Package(Box<package::Package>),
+    /// Writes the adapter from which several regions train: A drawn at random, B zero.
+    Init(adapterctl::init::Init),
     /// Runs cases through a box and says how good it was: a table, and a page with pictures.
     Evaluate(Box<evaluate::Evaluate>),
     /// Measures how far the adapters' word on the department can be believed, and writes that into their manifests.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render { samples, format } => render_file(&samples, format),
         Command::Package(package) => package.run(),
+        Command::Init(init) => init.run().map_err(|e| engine::chain(&e)),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Evaluate(evaluate) => match evaluate.run() {
             Ok(met) if evaluate.check && !met => return ExitCode::FAILURE,
