@@ -1,7 +1,10 @@
 //! A trained adapter as the box takes it: `adapter.gguf` and `manifest.json` in one folder.
 
 use crate::samples;
-use adapterctl::convert::{Architecture, convert};
+use adapterctl::{
+    combine::counted_samples,
+    convert::{Architecture, convert},
+};
 use clap::Args;
 use contract::{
     answer::ReviewState,
@@ -24,9 +27,10 @@ pub struct Package {
     /// Folder to write; made if it is not there.
     out: PathBuf,
     /// The samples that it was trained from. Counted per department are those that training has used:
-    /// the PEFT folder's trained_ids.json names them.
+    /// the PEFT folder's trained_ids.json names them. Left out for an adapter of several regions, whose samples nobody
+    /// has together: its trained_counts.json says how many they are.
     #[arg(long)]
-    samples: PathBuf,
+    samples: Option<PathBuf>,
     #[arg(long)]
     department: String,
     #[arg(long)]
@@ -56,12 +60,10 @@ const ADAPTER_FILE: &str = "adapter.gguf";
 impl Package {
     pub fn run(&self) -> Result<(), String> {
         let department = Department::new(&self.department).ok_or("department is a code, such as internal")?;
-        let samples = self.trained_samples()?;
-        let mut trained_on = BTreeMap::new();
-        for sample in &samples {
-            *trained_on.entry(sample.department.to_string()).or_insert(0) += 1;
-        }
-        let reviewed = !samples.is_empty() && samples.iter().all(|sample| sample.review.by.is_some());
+        let Trained { on, covers, reviewed } = match &self.samples {
+            Some(file) => Trained::of(&self.trained_samples(file)?),
+            None => self.trained_elsewhere()?,
+        };
         create_dir_all(&self.out).map_err(|e| format!("{}: {e}", self.out.display()))?;
         let file = self.out.join(ADAPTER_FILE);
         let heads = self.heads.as_ref().map(|heads| (heads[0], heads[1]));
@@ -78,8 +80,8 @@ impl Package {
             alpha: converted.alpha,
             target_modules: converted.target_modules,
             form_sha256: engine::fingerprint::of(self.format),
-            trained_on,
-            covers: Some(Covers::of(samples.iter().map(|sample| (sample.lang, &sample.case)))),
+            trained_on: on,
+            covers,
             urgency_clear_at: None, // to be measured on cases that training has not seen
             calibration: None,      // `adapterctl calibrate` puts it there
             review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
@@ -91,12 +93,12 @@ impl Package {
         Ok(())
     }
 
-    fn trained_samples(&self) -> Result<Vec<Sample>, String> {
+    fn trained_samples(&self, file: &Path) -> Result<Vec<Sample>, String> {
         let path = self.peft.join("trained_ids.json");
         let fault = |e: String| format!("{}: {e}", path.display());
         let text = std::fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
         let ids: BTreeSet<String> = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
-        let mut trained = samples(&self.samples)?;
+        let mut trained = samples(file)?;
         trained.retain(|sample| ids.contains(&sample.id));
         if let Some(other) = trained.iter().find(|sample| *sample.department != *self.department) {
             return Err(format!("{} is a sample of {}, not of {}", other.id, other.department, self.department));
@@ -106,6 +108,31 @@ impl Package {
         } else {
             Err(fault(format!("names {} samples, of which {} are in the samples file", ids.len(), trained.len())))
         }
+    }
+
+    fn trained_elsewhere(&self) -> Result<Trained, String> {
+        let samples = counted_samples(&self.peft).map_err(|e| engine::chain(&e))?;
+        let samples = samples.ok_or("--samples is needed: the PEFT folder has no trained_counts.json")?;
+        Ok(Trained { on: [(self.department.clone(), samples)].into(), covers: None, reviewed: false })
+    }
+}
+
+/// Of samples that are not here it is not known of whom they were, nor whether a doctor has seen them.
+struct Trained {
+    on: BTreeMap<String, u32>,
+    covers: Option<Covers>,
+    reviewed: bool,
+}
+
+impl Trained {
+    fn of(samples: &[Sample]) -> Self {
+        let mut on = BTreeMap::new();
+        for sample in samples {
+            *on.entry(sample.department.to_string()).or_insert(0) += 1;
+        }
+        let covers = Some(Covers::of(samples.iter().map(|sample| (sample.lang, &sample.case))));
+        let reviewed = !samples.is_empty() && samples.iter().all(|sample| sample.review.by.is_some());
+        Self { on, covers, reviewed }
     }
 }
 
@@ -124,6 +151,7 @@ pub fn write(path: &Path, manifest: &AdapterManifest) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
     use contract::manifest::{ByAge, ByLang};
 
     /// Training held nine of ninety samples back, and which ones is gone with its folder: so the counts are held between
@@ -146,6 +174,26 @@ mod tests {
                 "{department}: each sample has a language"
             );
         }
+    }
+
+    #[test]
+    fn of_samples_that_are_elsewhere_their_number_is_known_and_no_more() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let arguments = "package PEFT OUT --department internal --id id --adapter-version 1 --base base.gguf \
+                         --architecture gemma3 --license none --note none";
+        let Ok(crate::Cli { command: crate::Command::Package(mut package) }) =
+            crate::Cli::try_parse_from(std::iter::once("adapterctl").chain(arguments.split_whitespace()))
+        else {
+            panic!("--samples is not needed");
+        };
+        package.peft = folder.path().to_owned();
+        let refused = package.trained_elsewhere().err().expect("nothing says how many");
+        assert!(refused.starts_with("--samples is needed"));
+        let counts = File::create(folder.path().join("trained_counts.json"));
+        counts.and_then(|mut file| file.write_all(br#"{"samples": 81}"#)).expect("room");
+        let trained = package.trained_elsewhere().expect("a count");
+        assert_eq!(trained.on, [("internal".to_owned(), 81)].into());
+        assert!(trained.covers.is_none() && !trained.reviewed);
     }
 
     fn counts(covers: &Covers) -> [u32; 7] {
