@@ -21,12 +21,12 @@ use std::{
     str::FromStr,
 };
 
-const CONFIG: &str = "adapter_config.json";
+pub(crate) const CONFIG: &str = "adapter_config.json";
 pub const WEIGHTS: &str = "adapter_model.safetensors";
 /// PEFT writes about 1 KiB; listing every module of a large model by its full path stays below 100 KiB.
-const CONFIG_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Rank 64 on all modules of an 8B model is 0.7 GB in F32.
-const WEIGHTS_BYTES_MAX: u64 = 2 << 30;
+pub(crate) const WEIGHTS_BYTES_MAX: u64 = 2 << 30;
 
 /// Settings that say how the adapter was made, not what its weights mean.
 /// Any setting that is neither here nor read below must be off (null, false, empty): see `settings_are_supported`.
@@ -86,7 +86,7 @@ impl Architecture {
 
     /// What stands before the layer number. Gemma 3 with its vision part keeps the text model one step further in,
     /// in front of or behind a second `model` according to the version of transformers.
-    fn layer_prefixes(self) -> &'static [&'static str] {
+    pub(crate) fn layer_prefixes(self) -> &'static [&'static str] {
         match self {
             Self::Llama | Self::Qwen2 | Self::Qwen3 => &["base_model.model.model.layers."],
             Self::Gemma3 => &[
@@ -143,8 +143,8 @@ pub enum ConvertError {
 
     #[error("{0}: adapters of the embedding or the output head are not supported")]
     EmbeddingOrHead(String),
-    #[error("{tensor} is not a LoRA tensor of {}", architecture.as_str())]
-    UnknownTensor { tensor: String, architecture: Architecture },
+    #[error("{tensor} is not a LoRA tensor of {}", words(*architecture))]
+    UnknownTensor { tensor: String, architecture: Option<Architecture> },
     #[error("{0} gives the same layer and module a second time")]
     Twice(String),
     #[error("{tensor} is there without its lora_{absent}")]
@@ -166,6 +166,10 @@ pub enum ConvertError {
 
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+}
+
+fn words(architecture: Option<Architecture>) -> &'static str {
+    architecture.map_or("llama, qwen2, qwen3 or gemma3", Architecture::as_str)
 }
 
 /// Converts the PEFT LoRA in `peft_dir` to the GGUF file `out`, which is replaced as a whole or not at all.
@@ -207,11 +211,8 @@ fn converted(
     architecture: Architecture,
     heads: Option<Heads>,
 ) -> Result<(Converted, Vec<Tensor>), ConvertError> {
-    let weights = SafeTensors::deserialize(weights).map_err(ConvertError::Weights)?;
-    let mut matrices = matrices(&weights, architecture, config.rank)?;
-    every_a_has_its_b(&matrices)?;
-    layers_agree(&matrices)?;
-    let target_modules = targets(&matrices, config.targets.as_ref())?;
+    let (mut matrices, target_modules) = checked(config, weights, Some(architecture))?;
+    matrices.values().try_for_each(Matrix::fits_f16)?;
     if let Some(heads) = heads {
         heads.reorder(&mut matrices)?;
     }
@@ -221,16 +222,31 @@ fn converted(
     Ok((Converted { architecture, rank, alpha, target_modules, tensors: tensors.len() }, tensors))
 }
 
+/// The matrices and the modules that they belong to, in Hugging Face's order of rows. Without an architecture the
+/// names of all of them are taken: a weight has the same meaning in each.
+pub(crate) fn checked(
+    config: &Config,
+    weights: &[u8],
+    architecture: Option<Architecture>,
+) -> Result<(Matrices, Vec<String>), ConvertError> {
+    let weights = SafeTensors::deserialize(weights).map_err(ConvertError::Weights)?;
+    let matrices = matrices(&weights, architecture, config.rank)?;
+    every_a_has_its_b(&matrices)?;
+    layers_agree(&matrices)?;
+    let target_modules = targets(&matrices, config.targets.as_ref())?;
+    Ok((matrices, target_modules))
+}
+
 /// The settings that the conversion uses; all others have been found harmless or off.
-struct Config {
-    rank: u32,
-    alpha: f32,
+pub(crate) struct Config {
+    pub(crate) rank: u32,
+    pub(crate) alpha: f32,
     /// The last parts of the listed names; none when PEFT was given a pattern, which only it can read.
     targets: Option<BTreeSet<String>>,
 }
 
 impl Config {
-    fn parse(bytes: &[u8]) -> Result<Self, ConvertError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ConvertError> {
         let settings: Map<String, Value> = serde_json::from_slice(bytes).map_err(ConvertError::Config)?;
         settings_are_supported(&settings)?;
         Ok(Self { rank: rank(&settings)?, alpha: alpha(&settings)?, targets: listed_targets(&settings)? })
@@ -302,7 +318,7 @@ fn unsupported(setting: &str, value: &Value) -> ConvertError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Module {
+pub(crate) enum Module {
     Query,
     Key,
     Value,
@@ -313,7 +329,7 @@ enum Module {
 }
 
 /// Module, Hugging Face's name, GGUF's name.
-const MODULES: [(Module, &str, &str); 7] = [
+pub(crate) const MODULES: [(Module, &str, &str); 7] = [
     (Module::Query, "self_attn.q_proj", "attn_q"),
     (Module::Key, "self_attn.k_proj", "attn_k"),
     (Module::Value, "self_attn.v_proj", "attn_v"),
@@ -324,7 +340,7 @@ const MODULES: [(Module, &str, &str); 7] = [
 ];
 
 impl Module {
-    fn names(self) -> (&'static str, &'static str) {
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
         let (_, hf, gguf) = MODULES.into_iter().find(|row| row.0 == self).expect("every module has its row");
         (hf, gguf)
     }
@@ -332,22 +348,24 @@ impl Module {
 
 /// A is the first matrix that the input meets, B the second: the change of the weight is B·A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Half {
+pub(crate) enum Half {
     A,
     B,
 }
 
 /// Where a matrix belongs. Its order is the order of the tensors in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    layer: u32,
-    module: Module,
-    half: Half,
+pub(crate) struct Place {
+    pub(crate) layer: u32,
+    pub(crate) module: Module,
+    pub(crate) half: Half,
 }
 
 impl Place {
-    fn parse(tensor: &str, architecture: Architecture) -> Option<Self> {
-        let rest = architecture.layer_prefixes().iter().find_map(|prefix| tensor.strip_prefix(prefix))?;
+    fn parse(tensor: &str, architecture: Option<Architecture>) -> Option<Self> {
+        let all = Architecture::ALL.into_iter().filter(|one| architecture.is_none_or(|only| only == *one));
+        let mut prefixes = all.flat_map(Architecture::layer_prefixes);
+        let rest = prefixes.find_map(|prefix| tensor.strip_prefix(prefix))?;
         let (number, rest) = rest.split_once('.')?;
         let layer: u32 = number.parse().ok().filter(|layer: &u32| layer.to_string() == number)?;
         let (module, rest) = MODULES.iter().find_map(|(module, hf, _)| Some((*module, rest.strip_prefix(hf)?)))?;
@@ -359,7 +377,13 @@ impl Place {
         Some(Self { layer, module, half })
     }
 
-    fn gguf_name(self) -> String {
+    /// `prefix` is one of the architecture's `layer_prefixes`.
+    pub(crate) fn peft_name(self, prefix: &str) -> String {
+        let (module, _) = self.module.names();
+        format!("{prefix}{}.{module}.lora_{:?}.weight", self.layer, self.half)
+    }
+
+    pub(crate) fn gguf_name(self) -> String {
         let (_, module) = self.module.names();
         let half = match self.half {
             Half::A => "lora_a",
@@ -369,14 +393,15 @@ impl Place {
     }
 }
 
-struct Matrix {
-    tensor: String,
-    rows: usize,
-    columns: usize,
-    values: Vec<f16>,
+/// Row by row; every value is finite.
+pub(crate) struct Matrix {
+    pub(crate) tensor: String,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) values: Vec<f32>,
 }
 
-type Matrices = BTreeMap<Place, Matrix>;
+pub(crate) type Matrices = BTreeMap<Place, Matrix>;
 
 impl Matrix {
     fn parse(tensor: &str, view: &TensorView, half: Half, rank: u32) -> Result<Self, ConvertError> {
@@ -394,8 +419,19 @@ impl Matrix {
         Ok(Self { tensor: tensor.to_owned(), rows, columns, values: values(tensor, view)? })
     }
 
+    fn fits_f16(&self) -> Result<(), ConvertError> {
+        match self.values.iter().position(|value| f16::from_f32(*value).is_infinite()) {
+            Some(index) => {
+                let (tensor, value) = (self.tensor.clone(), self.values[index]);
+                Err(ConvertError::Overflow { tensor, index, value })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn into_tensor(self, place: Place) -> Tensor {
-        Tensor { name: place.gguf_name(), rows: self.rows, columns: self.columns, values: self.values }
+        let values = self.values.into_iter().map(f16::from_f32).collect();
+        Tensor { name: place.gguf_name(), rows: self.rows, columns: self.columns, values }
     }
 }
 
@@ -403,7 +439,7 @@ fn no_matrix(tensor: &str, view: &TensorView) -> ConvertError {
     ConvertError::NoMatrix { tensor: tensor.to_owned(), shape: view.shape().to_vec() }
 }
 
-fn matrices(weights: &SafeTensors, architecture: Architecture, rank: u32) -> Result<Matrices, ConvertError> {
+fn matrices(weights: &SafeTensors, architecture: Option<Architecture>, rank: u32) -> Result<Matrices, ConvertError> {
     // Sorted, so that of several faults the same one is named each time.
     let views: BTreeMap<&str, TensorView> = weights.iter().collect();
     if views.is_empty() {
@@ -427,7 +463,7 @@ fn is_embedding_or_head(name: &str) -> bool {
     name.split('.').any(|part| part == "embed_tokens" || part == "lm_head" || part.starts_with("lora_embedding_"))
 }
 
-fn values(tensor: &str, view: &TensorView) -> Result<Vec<f16>, ConvertError> {
+fn values(tensor: &str, view: &TensorView) -> Result<Vec<f32>, ConvertError> {
     let bytes = view.data();
     let wide: Vec<f32> = match view.dtype() {
         Dtype::F32 => bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
@@ -435,18 +471,10 @@ fn values(tensor: &str, view: &TensorView) -> Result<Vec<f16>, ConvertError> {
         Dtype::BF16 => bytes.as_chunks().0.iter().map(|two| bf16::from_le_bytes(*two).to_f32()).collect(),
         dtype => return Err(ConvertError::Dtype { tensor: tensor.to_owned(), dtype }),
     };
-    wide.into_iter().enumerate().map(|(index, value)| narrow(tensor, index, value)).collect()
-}
-
-fn narrow(tensor: &str, index: usize, value: f32) -> Result<f16, ConvertError> {
-    if !value.is_finite() {
-        return Err(ConvertError::NotFinite { tensor: tensor.to_owned(), index });
+    match wide.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(ConvertError::NotFinite { tensor: tensor.to_owned(), index }),
+        None => Ok(wide),
     }
-    let narrow = f16::from_f32(value);
-    if narrow.is_infinite() {
-        return Err(ConvertError::Overflow { tensor: tensor.to_owned(), index, value });
-    }
-    Ok(narrow)
 }
 
 fn every_a_has_its_b(matrices: &Matrices) -> Result<(), ConvertError> {
@@ -490,7 +518,7 @@ fn targets(matrices: &Matrices, listed: Option<&BTreeSet<String>>) -> Result<Vec
     Ok(found.into_iter().collect())
 }
 
-fn last_part(name: &str) -> &str {
+pub(crate) fn last_part(name: &str) -> &str {
     name.rsplit('.').next().expect("rsplit gives at least one part")
 }
 
@@ -545,7 +573,7 @@ fn head_size(matrix: &Matrix, heads: u32) -> Result<usize, ConvertError> {
 }
 
 /// Row j and row d/2 + j of each head become neighbours: reshape(h, 2, d/2, r).swapaxes(1, 2).
-fn reordered(values: &[f16], head_size: usize, columns: usize) -> Vec<f16> {
+fn reordered(values: &[f32], head_size: usize, columns: usize) -> Vec<f32> {
     let half = head_size / 2;
     let mut new = Vec::with_capacity(values.len());
     for head in values.chunks_exact(head_size * columns) {
@@ -558,7 +586,7 @@ fn reordered(values: &[f16], head_size: usize, columns: usize) -> Vec<f16> {
     new
 }
 
-fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ConvertError> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ConvertError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes))

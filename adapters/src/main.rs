@@ -70,6 +70,12 @@ enum Command {
     Keygen(sign::Keygen),
     Sign(sign::Sign),
     Verify(sign::Verify),
+    /// Writes the adapter from which several regions train: A drawn at random, B zero.
+    Init(adapterctl::init::Init),
+    /// Combines the adapters that several regions trained, without their data.
+    Aggregate(adapterctl::combine::Aggregate),
+    /// Adds adapters with weights of your own, which need not sum to one.
+    Merge(adapterctl::combine::Merge),
     /// Runs cases through a box and says how good it was: a table, and a page with pictures.
     Evaluate(Box<evaluate::Evaluate>),
     /// Measures how far the adapters' word on the department can be believed, and writes that into their manifests.
@@ -105,6 +111,9 @@ fn main() -> ExitCode {
         Command::Keygen(keygen) => keygen.run(),
         Command::Sign(sign) => sign.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Init(init) => init.run().map_err(|e| engine::chain(&e)),
+        Command::Aggregate(aggregate) => aggregate.run().map_err(|e| engine::chain(&e)),
+        Command::Merge(merge) => merge.run().map_err(|e| engine::chain(&e)),
         Command::Calibrate(calibrate) => calibrate.run(),
         Command::Evaluate(evaluate) => match evaluate.run() {
             Ok(met) if evaluate.check && !met => return ExitCode::FAILURE,

@@ -17,7 +17,10 @@ use crate::{
     metadata::ReviewPlan,
     train::Run,
 };
-use adapterctl::convert::{self, Architecture, Converted};
+use adapterctl::{
+    combine::counted_samples,
+    convert::{self, Architecture, Converted},
+};
 use clap::Args;
 use contract::{
     answer::ReviewState,
@@ -125,16 +128,9 @@ fn manifest(
     approvals: Vec<Approval>,
 ) -> Result<AdapterManifest, String> {
     let settings = &made.settings;
-    let trained = trained(run, settings.group())?;
+    let trained = trained(run, made)?;
     let converted = convert(&run.join("peft"), &settings.base_model, adapter)?;
     let header = header(&settings.base_model)?;
-    let mut trained_on = BTreeMap::new();
-    for lesson in &trained {
-        *trained_on.entry(lesson.group().to_owned()).or_insert(0) += 1;
-    }
-    let cases = trained.iter().filter_map(|lesson| lesson.consult()).map(|sample| (sample.lang, &sample.case));
-    let licenses: BTreeSet<String> = trained.iter().map(|lesson| lesson.license().to_owned()).collect();
-    let reviewed = made.review == ReviewPlan::Required && trained.iter().all(|lesson| lesson.is_reviewed());
     let tokenizer = header.tokenizer_sha256(&settings.base_model);
     Ok(AdapterManifest {
         format: ManifestFormat::V1,
@@ -148,11 +144,11 @@ fn manifest(
         alpha: converted.alpha,
         target_modules: converted.target_modules,
         form_sha256: gate.form_sha256,
-        trained_on,
-        covers: Some(Covers::of(cases)),
+        trained_on: BTreeMap::from([(settings.group().to_owned(), trained.samples)]),
+        covers: trained.covers,
         urgency_clear_at: None, // to be measured on cases that training has not seen
         calibration: None,      // `adapterctl calibrate` puts it there
-        review: if reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
+        review: if trained.reviewed { ReviewState::PhysicianReviewed } else { ReviewState::NotPhysicianReviewed },
         license: settings.license.clone(),
         note: settings.note.clone(),
         made: Some(Made {
@@ -162,9 +158,9 @@ fn manifest(
             architecture: converted.architecture.as_str().to_owned(),
             tokenizer_sha256: tokenizer.map_err(|e| format!("{}: {e}", settings.base_model.display()))?,
             base_license: settings.base_license.clone(),
-            data_licenses: licenses.into_iter().collect(),
+            data_licenses: trained.licenses.into_iter().collect(),
             dataset: made.dataset.clone(),
-            trained_root: gate::root(&trained),
+            trained_root: trained.root,
             held_out_root: gate.held_out_root,
             peft_sha256: sha256(&run.join("peft").join(PEFT_FILES[1]))?,
             evaluation: gate.evaluation,
@@ -174,20 +170,42 @@ fn manifest(
     })
 }
 
-/// Those that train.py says it has used, out of those that it was given.
-fn trained(run: &Path, group: &str) -> Result<Vec<crate::dataset::Lesson>, String> {
-    let path = run.join("peft/trained_ids.json");
+/// What is known of the samples behind an adapter.
+struct Trained {
+    samples: u32,
+    covers: Option<Covers>,
+    licenses: BTreeSet<String>,
+    root: Option<String>,
+    reviewed: bool,
+}
+
+/// Those that train.py says it has used, out of those that it was given. Of an adapter of several regions there is the
+/// number alone, and nobody here knows who reviewed them.
+fn trained(run: &Path, made: &Run) -> Result<Trained, String> {
+    let (peft, group) = (run.join("peft"), made.settings.group());
+    let path = peft.join("trained_ids.json");
+    if !path.exists() {
+        let samples = counted_samples(&peft).map_err(|e| engine::chain(&e))?;
+        let samples =
+            samples.ok_or_else(|| format!("{}: neither trained_ids.json nor trained_counts.json", peft.display()))?;
+        return Ok(Trained { samples, covers: None, licenses: BTreeSet::new(), root: None, reviewed: false });
+    }
     let fault = |e: String| format!("{}: {e}", path.display());
     let text = fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
     let ids: BTreeSet<String> = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
-    let mut trained = Run::part(run, "train")?;
-    trained.retain(|lesson| lesson.group() == group && ids.contains(lesson.id()));
-    match trained.len() == ids.len() && !ids.is_empty() {
-        true => Ok(trained),
-        false => {
-            Err(fault(format!("names {} samples, of which {} are in the training part", ids.len(), trained.len())))
-        }
+    let mut lessons = Run::part(run, "train")?;
+    lessons.retain(|lesson| lesson.group() == group && ids.contains(lesson.id()));
+    if lessons.len() != ids.len() || ids.is_empty() {
+        return Err(fault(format!("names {} samples, of which {} are in the training part", ids.len(), lessons.len())));
     }
+    let cases = lessons.iter().filter_map(|lesson| lesson.consult()).map(|sample| (sample.lang, &sample.case));
+    Ok(Trained {
+        samples: lessons.len() as u32,
+        covers: Some(Covers::of(cases)),
+        licenses: lessons.iter().map(|lesson| lesson.license().to_owned()).collect(),
+        root: Some(gate::root(&lessons)),
+        reviewed: made.review == ReviewPlan::Required && lessons.iter().all(|lesson| lesson.is_reviewed()),
+    })
 }
 
 /// By what the base model's file says of itself.

@@ -41,7 +41,13 @@ pub fn card(manifest: &AdapterManifest, made: &Made) -> String {
         "adapter",
         format!("rank {}, alpha {}, on {}", manifest.rank, manifest.alpha, manifest.target_modules.join(", ")),
     );
-    row("trained on", format!("{samples} samples of {} (Merkle root `{}`)", made.dataset, made.trained_root));
+    row(
+        "trained on",
+        match &made.trained_root {
+            Some(root) => format!("{samples} samples of {} (Merkle root `{root}`)", made.dataset),
+            None => format!("{samples} samples of several regions, which stayed there"),
+        },
+    );
     if let Some(covers) = &manifest.covers {
         let (lang, age) = (covers.lang, covers.age);
         row(

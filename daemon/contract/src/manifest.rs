@@ -67,8 +67,11 @@ pub struct Made {
     pub data_licenses: Vec<String>,
     /// What the data set calls itself.
     pub dataset: String,
-    /// Root of a Merkle tree (RFC 9162) over the hashes of the training samples, and over those of the examination.
-    pub trained_root: String,
+    /// Root of a Merkle tree (RFC 9162) over the hashes of the training samples; none of an adapter of several regions,
+    /// whose samples nobody has together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_root: Option<String>,
+    /// The same over the samples of the examination.
     pub held_out_root: String,
     /// The same weights for other servers, in the folder `peft` beside this file.
     pub peft_sha256: String,
