@@ -1,23 +1,18 @@
 #!/usr/bin/env python3
 """LoRA training with PEFT: rendered text in, safetensors out. Everything else is Rust (`adapterctl train` calls this).
 
-    train.py --settings run.json --rows DIR --out DIR [--resume]
-    train.py --settings run.json --rows DIR --count          one line a row: {"id": …, "tokens": …}
+DIR/train.jsonl, DIR/validation.jsonl     rows: {"id": "internal-001.0", "segments": [{"text", "special", "train"}, …]},
+                                          for preferences also "rejected": [segments, …]
+OUT/adapter_config.json                   PEFT folder: the weights with the lowest validation loss
+OUT/adapter_model.safetensors
+OUT/trained_ids.json, training.json       which samples were learned; how it went
+OUT/runs/                                 for TensorBoard
+OUT/checkpoint/state.pt                   for --resume: a run that was cut ends with the weights of one that was not
 
-DIR/train.jsonl, DIR/validation.jsonl     a row: {"id": "internal-001.0", "segments": [{"text", "special", "train"}, …]},
-                                          for preferences also "rejected": [segments]; the rows of one sample differ
-                                          in what follows the last dot
-out/adapter_config.json                   the PEFT folder: the weights with the lowest validation loss
-out/adapter_model.safetensors
-out/trained_ids.json, training.json       which samples were learned; how it went
-out/runs/                                 TensorBoard
-out/checkpoint/state.pt                   for --resume: a run that was cut ends with the weights of one that was not
-
-Ends with 0 when done, 65 when settings, rows or checkpoint do not fit, 69 when packages or the device are missing,
-70 when training failed (memory, a loss that is no number), 130 when stopped (a checkpoint was written).
+Ends with 0 when done; 65: settings, rows or checkpoint do not fit; 69: a package or the device is missing;
+70: training failed (memory, a loss that is no number); 130: stopped, and --resume goes on.
 """
 import argparse
-import copy
 import functools
 import hashlib
 import importlib.metadata
@@ -26,24 +21,25 @@ import json
 import math
 import os
 import random
+import resource
 import signal
 import sys
 import time
+import warnings
+from collections import namedtuple
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--settings", required=True, type=Path, metavar="run.json", help="as adapterctl has checked them")
     p.add_argument("--rows", required=True, type=Path, metavar="DIR", help="folder of train.jsonl and validation.jsonl")
-    p.add_argument("--out", type=Path, metavar="DIR", help="folder for the adapter")
-    p.add_argument("--resume", action="store_true", help="go on from out/checkpoint")
-    p.add_argument("--count", action="store_true", help="print the tokens of each row and end; needs no --out")
-    args = p.parse_args()
-    if not args.count and args.out is None:
-        p.error("--out is needed")
-    return args
+    action = p.add_mutually_exclusive_group(required=True)
+    action.add_argument("--out", type=Path, metavar="OUT", help="train, and write the adapter into this folder")
+    action.add_argument("--count", action="store_true", help="do not train; print {\"id\", \"tokens\"} of each row")
+    p.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT, if there is one")
+    return p.parse_args()
 
 
 def end(code, message):
@@ -52,9 +48,14 @@ def end(code, message):
 
 
 if __name__ == "__main__":
-    ARGS = arguments()  # before the slow imports, so that --help and a wrong flag are answered at once
+    ARGS = arguments()  # before the slow imports: --help and a wrong flag are answered at once
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the base is a file: nothing is to be asked of the network
+os.environ["TQDM_DISABLE"] = "1"
+# Threads that spin while they wait for one another took 9 of 10 seconds from a training on two busy cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "500")
+warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries, to one another
 try:
     import gguf
     import torch
@@ -64,81 +65,54 @@ try:
     from torch.utils.tensorboard import SummaryWriter
 except ImportError as e:
     end(69, f"{e}. `adapterctl train` makes the environment; by hand: pip install -r adapters/train/requirements.txt")
-
-transformers.utils.logging.set_verbosity_error()
-transformers.utils.logging.disable_progress_bar()
-# Reading a vocabulary of 262,144 takes this reader 7 s, and transformers makes one for the tokenizer, the
-# configuration and the weights each: one for all.
+# It reads a vocabulary of 262,144 in 7 s; transformers makes one for tokenizer, configuration and weights each.
 gguf.GGUFReader = functools.cache(gguf.GGUFReader)
 
-
-# ---------------------------------------------------------------------------------------------------------- rows
-
-class Text(NamedTuple):
-    ids: list  # token ids
-    trained: list  # whether the model learns to write the token
+Text = namedtuple("Text", "ids trained")  # tokens, and whether the model learns to write them
+Row = namedtuple("Row", "id sample texts")  # one text; in preferences two, the chosen and the rejected
 
 
-class Row(NamedTuple):
-    id: str
-    sample: str
-    chosen: Text
-    rejected: Text | None
-
-
-def text_of(tokenizer, bos, segments):
-    """Segment by segment, as the engine does."""
-    ids, trained = list(bos), [False] * len(bos)
-    for segment in segments:
-        piece = tokenizer(segment["text"], add_special_tokens=False,
-                          split_special_tokens=not segment["special"])["input_ids"]
-        ids += piece
-        trained += [segment["train"]] * len(piece)
-    return Text(ids, trained)
-
-
-def bos_of(base, tokenizer):
-    """The BOS token where llama.cpp puts one in front: as the file says, or as is usual for its kind of vocabulary."""
+def read_rows(base, files):
+    """The rows of each file, and the token to pad with."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base.parent, gguf_file=base.name)
     fields = gguf.GGUFReader(base).fields
-    if "tokenizer.ggml.add_bos_token" in fields:
-        begins = fields["tokenizer.ggml.add_bos_token"].contents()
-    else:
-        begins = fields["tokenizer.ggml.model"].contents() == "llama"
-    return [tokenizer.bos_token_id] if begins else []
+    # llama.cpp puts a BOS token in front as the file says, or as is usual for its kind of vocabulary.
+    says = fields.get("tokenizer.ggml.add_bos_token")
+    begins = bool(says.contents()) if says else fields["tokenizer.ggml.model"].contents() == "llama"
 
+    def text(segments):
+        """Segment by segment, as the engine does."""
+        pieces = [([tokenizer.bos_token_id], False)] if begins else []
+        for s in segments:
+            piece = tokenizer(s["text"], add_special_tokens=False, split_special_tokens=not s["special"])
+            pieces.append((piece["input_ids"], s["train"]))
+        return Text([i for ids, _ in pieces for i in ids], [train for ids, train in pieces for _ in ids])
 
-def read_rows(file, tokenizer, bos):
-    rows = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    def row(line):
         row = json.loads(line)
-        rejected = text_of(tokenizer, bos, row["rejected"]) if row.get("rejected") else None
-        rows.append(Row(row["id"], row["id"].rsplit(".", 1)[0], text_of(tokenizer, bos, row["segments"]), rejected))
-    return rows
+        return Row(row["id"], row["id"].rsplit(".", 1)[0],
+                   [text(row[key]) for key in ("segments", "rejected") if row.get(key)])
 
-
-def texts_of(row):
-    return [row.chosen] if row.rejected is None else [row.chosen, row.rejected]
+    # Not splitlines(): JSON may hold a bare U+2028, which that takes for the end of a line.
+    return [[row(line) for line in file.open(encoding="utf-8")] for file in files], tokenizer.pad_token_id or 0
 
 
 def tokens_of(row):
-    return max(len(text.ids) for text in texts_of(row))
+    return max(len(text.ids) for text in row.texts)
 
 
-def refuse_unfit(rows, longest):
-    """A row cut short would teach the model to stop in the middle; one without trained tokens has no loss."""
-    long = [f"{r.id} ({tokens_of(r)})" for r in rows if tokens_of(r) > longest]
+def refuse_long(rows, longest):
+    """Cut short, a row would teach the model to stop in the middle."""
+    long = [f"{row.id} ({tokens_of(row)})" for row in rows if tokens_of(row) > longest]
     if long:
         end(65, f"{len(long)} rows have more than max_seq_length = {longest} tokens: {', '.join(long)}")
-    empty = [r.id for r in rows if not all(any(t.trained[1:]) for t in texts_of(r))]
-    if empty:
-        end(65, f"{len(empty)} rows have nothing to learn: {', '.join(empty)}")
 
 
 def updates_of(rows, settings):
-    """Which rows each update learns. Samples are shuffled and not their rows: rows of one sample begin alike, and
-    side by side their beginning is computed once. The last pass may be a part, the last update smaller."""
+    """Which rows each update learns. Samples are shuffled, and not their rows: those begin alike, and side by side
+    their beginning is computed once. The last pass may be a part of one, and the last update smaller."""
     shuffle, order = random.Random(settings["seed"]), []
-    samples = [list(group) for _, group in itertools.groupby(range(len(rows)), key=lambda i: rows[i].sample)]
+    samples = [list(group) for _, group in itertools.groupby(range(len(rows)), lambda i: rows[i].sample)]
     wanted = max(1, round(settings["epochs"] * len(rows)))
     while len(order) < wanted:
         order += itertools.chain(*shuffle.sample(samples, len(samples)))
@@ -149,155 +123,120 @@ def batches(rows, size):
     return [rows[i:i + size] for i in range(0, len(rows), size)]
 
 
-# ---------------------------------------------------------------------------------------------------------- loss
-
 class LogProbability(torch.autograd.Function):
-    """Log-probability of each target token, given the last hidden states. The gradient is made at once, piece by
-    piece, so that logits (1 MB a token with a vocabulary of 262,144) never exist for a whole batch."""
+    """Log-probability of each target after its hidden state. The gradient is made along with it, 64 tokens at a time:
+    logits (1 MB a token, of such a vocabulary) never exist for a whole batch, and only for trained tokens."""
 
     @staticmethod
-    def forward(ctx, hidden, weight, targets):
-        pieces, gradients = [], []
-        for h, t in zip(hidden.split(PIECE), targets.split(PIECE)):
-            logits = (h @ weight.T).float()
-            log_p = logits.log_softmax(-1)
-            pieces.append(log_p.gather(-1, t[:, None])[:, 0])
+    def forward(ctx, hidden, head, targets):
+        found, gradients = [], []
+        for h, target in zip(hidden.split(64), targets.split(64)):
+            log_p = (h @ head.T).float().log_softmax(-1)
+            found.append(log_p.gather(-1, target[:, None])[:, 0])
             if ctx.needs_input_grad[0]:
-                gradients.append(weight[t] - log_p.exp_().to(weight.dtype) @ weight)
-        if gradients:
-            ctx.save_for_backward(torch.cat(gradients))
-        return torch.cat(pieces)
+                gradients.append(head[target] - log_p.exp_().to(head.dtype) @ head)
+        ctx.save_for_backward(*gradients)
+        return torch.cat(found)
 
     @staticmethod
     def backward(ctx, grad):
-        return grad[:, None].to(ctx.saved_tensors[0].dtype) * ctx.saved_tensors[0], None, None
-
-
-PIECE = 64
+        gradients = torch.cat(ctx.saved_tensors)
+        return grad[:, None].to(gradients.dtype) * gradients, None, None
 
 
 def hidden_of(inner, parts, pad, past=None, past_mask=None):
-    """Runs the tokens begin..end of each (text, begin, end). Returns the hidden states from which a trained token is
-    foretold, these tokens, how many there are of each part, the cache and the mask of what is no padding.
-    What comes first is padded on the left and what follows on the right, so that a text has no hole in the middle."""
+    """Runs tokens begin..stop of each (text, begin, stop). Returns the hidden states after which a trained token comes,
+    those tokens, how many each part has, the cache and its mask. What comes first is padded on the left and what
+    follows it on the right, so that no text has a hole in the middle."""
     longest = max(stop - begin for _, begin, stop in parts)
     ids = torch.full((len(parts), longest), pad)
-    mask = torch.zeros_like(ids)
-    position = torch.zeros_like(ids)
+    mask, position = torch.zeros_like(ids), torch.zeros_like(ids)
     where, targets, counts = [], [], []
     for i, (text, begin, stop) in enumerate(parts):
         first = longest - (stop - begin) if past is None else 0
         here = slice(first, first + stop - begin)
-        ids[i, here] = torch.tensor(text.ids[begin:stop])
-        mask[i, here] = 1
+        ids[i, here], mask[i, here] = torch.tensor(text.ids[begin:stop]), 1
         position[i, here] = torch.arange(begin, stop)
         trained = [j for j in range(begin, min(stop, len(text.ids) - 1)) if text.trained[j + 1]]
         where += [i * longest + first + j - begin for j in trained]
         targets += [text.ids[j + 1] for j in trained]
         counts.append(len(trained))
-    ids, mask, position = (x.to(inner.device) for x in (ids, mask, position))
-    if past is not None:
-        mask = torch.cat([past_mask, mask], 1)
-    out = inner.model(input_ids=ids, attention_mask=mask, position_ids=position, past_key_values=past, use_cache=True)
-    hidden = out.last_hidden_state.flatten(0, 1)[torch.tensor(where, dtype=torch.long, device=inner.device)]
-    return hidden, torch.tensor(targets, dtype=torch.long, device=inner.device), counts, out.past_key_values, mask
+    mask = mask.to(inner.device) if past is None else torch.cat([past_mask, mask.to(inner.device)], 1)
+    out = inner.model(input_ids=ids.to(inner.device), attention_mask=mask, position_ids=position.to(inner.device),
+                      past_key_values=past, use_cache=True)
+    where, targets = (torch.tensor(x, dtype=torch.long, device=inner.device) for x in (where, targets))
+    return out.last_hidden_state.flatten(0, 1)[where], targets, counts, out.past_key_values, mask
 
 
-def common(texts):
-    """How many tokens the texts begin with in common, less one."""
-    return len(os.path.commonprefix([text.ids for text in texts])) - 1
+def log_probabilities(inner, samples, pad):
+    """Sum of the log-probabilities of each text's trained tokens. `samples` are lists of texts that begin alike, and
+    that beginning is computed once for all of them: of the four rows of a sample, three fifths of their tokens."""
+    def common(texts):  # less one token: from the last common one on they differ in what comes next
+        return len(os.path.commonprefix([text.ids for text in texts])) - 1
 
-
-def log_probabilities(model, samples, pad):
-    """Sum of the log-probabilities of the trained tokens of each text; `samples` are lists of texts that begin alike.
-    That beginning is computed once for all of them (of four rendered rows, three fifths of all tokens)."""
-    inner = model.get_base_model()
-    # The last common token goes to each text itself: from there on they differ in what comes next.
-    samples = list(itertools.chain(*(([x] if common(x) > 0 else [[text] for text in x]) for x in samples)))
-    heads = [(texts[0], 0, common(texts)) for texts in samples]
-    tails = [(text, common(texts), len(text.ids)) for texts in samples for text in texts]
+    samples = list(itertools.chain(*([s] if common(s) > 0 else [[text] for text in s] for s in samples)))
     owner = [i for i, texts in enumerate(samples) for _ in texts]
-    hidden, targets, counts, past, mask = hidden_of(inner, heads, pad)
     index = torch.tensor(owner, device=inner.device)
+    head, targets, counts, past, mask = hidden_of(inner, [(s[0], 0, common(s)) for s in samples], pad)
     past.batch_select_indices(index)
-    hidden2, targets2, counts2, _, _ = hidden_of(inner, tails, pad, past, mask[index])
-    log_p = LogProbability.apply(torch.cat([hidden, hidden2]), inner.lm_head.weight, torch.cat([targets, targets2]))
-    sums = [x.sum() for x in log_p.split(counts + counts2)]
+    tail, own_targets, own_counts, *_ = hidden_of(
+        inner, [(text, common(s), len(text.ids)) for s in samples for text in s], pad, past, mask[index])
+    found = LogProbability.apply(torch.cat([head, tail]), inner.lm_head.weight, torch.cat([targets, own_targets]))
+    sums = [part.sum() for part in found.split(counts + own_counts)]
     return [sums[i] + own for i, own in zip(owner, sums[len(samples):])]
 
 
-def loss_of(model, rows, pad, tokens, pairs, beta):
-    """These rows' part of the loss of an update (or of all validation) that has so many trained tokens and pairs.
-
-    Plain rows: mean cross entropy of the trained tokens. Pairs besides: ORPO (Hong et al. 2024, arXiv 2403.07691),
-    beta · -log σ(log odds(chosen) - log odds(rejected)), with p the geometric mean over the trained tokens. It needs no
-    second, frozen model as DPO does, so a pair costs two texts and no more."""
-    samples = [[t for row in group for t in texts_of(row)] for _, group in itertools.groupby(rows, lambda r: r.sample)]
-    sums = iter(log_probabilities(model, samples, pad))
+def loss_of(inner, rows, pad, tokens, pairs, beta):
+    """These rows' part of a loss over so many trained tokens and pairs: the mean cross entropy of (chosen) tokens, and
+    for pairs ORPO (Hong et al. 2024, arXiv 2403.07691): beta · -log σ(log odds(chosen) - log odds(rejected)), p being
+    the geometric mean over the trained tokens. That needs no second, frozen model beside this one, as DPO does."""
+    groups = itertools.groupby(rows, lambda row: row.sample)
+    sums = iter(log_probabilities(inner, [[text for row in group for text in row.texts] for _, group in groups], pad))
     loss = 0.0
     for row in rows:
-        found = [(next(sums), sum(text.trained[1:])) for text in texts_of(row)]
-        loss = loss - found[0][0] / tokens
-        if row.rejected is not None:
-            means = [(log_p / n).clamp(max=-1e-6) for log_p, n in found]  # at p = 1 the odds have no end
-            chosen, rejected = [mean - torch.log(-torch.expm1(mean)) for mean in means]
+        found = [next(sums) for _ in row.texts]
+        loss = loss - found[0] / tokens
+        if len(row.texts) == 2:
+            means = [(log_p / sum(text.trained[1:])).clamp(max=-1e-6) for log_p, text in zip(found, row.texts)]
+            chosen, rejected = (mean - torch.log(-torch.expm1(mean)) for mean in means)  # p = 1 has no odds: the clamp
             loss = loss - beta * torch.nn.functional.logsigmoid(chosen - rejected) / pairs
     return loss
 
 
-def weights_in_loss(rows):
-    return max(1, sum(sum(r.chosen.trained[1:]) for r in rows)), max(1, sum(r.rejected is not None for r in rows))
+def device_and_dtype(wanted):
+    """bf16 takes half of memory and time where the processor multiplies it. Processors that do not emulate it: AVX-512
+    without its BF16 part takes 2.3 times as long as in float32, AVX2 4.3 times."""
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    bf16 = {"cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),  # from Ampere (2020) on
+            "mps": lambda: torch.backends.mps.is_macos_or_newer(14, 0),  # Metal has no bfloat before macOS 14
+            "cpu": torch.cpu._is_avx512_bf16_supported}
+    device = next(name for name in there if there[name]()) if wanted == "auto" else wanted
+    if not there[device]():
+        end(69, f"device {device} is not there (auto takes what is)")
+    return device, torch.bfloat16 if bf16[device]() else torch.float32
 
 
-# --------------------------------------------------------------------------------------------------------- model
-
-def device_of(wanted):
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, is_there in there.items() if is_there)
-    if not there[wanted]:
-        end(69, f"device {wanted} is not there; auto takes what is")
-    return wanted
-
-
-def dtype_of(device):
-    """bf16 halves memory and, where the processor multiplies it, time. Elsewhere it would be emulated, or refused."""
-    has_it = {
-        "cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False),  # from Ampere (2020) on
-        "mps": lambda: torch.backends.mps.is_macos_or_newer(14, 0),  # Metal has no bfloat before macOS 14
-        "cpu": torch.ops.mkldnn._is_mkldnn_bf16_supported,
-    }
-    return torch.bfloat16 if has_it[device]() else torch.float32
-
-
-def load_model(settings, device, dtype):
+def load_model(settings, base, device, dtype):
     """The base from the very GGUF that the box runs, unpacked, with new LoRA weights or those of `init`."""
-    base = Path(settings["base_model"])
     model = transformers.AutoModelForCausalLM.from_pretrained(
         base.parent, gguf_file=base.name, dtype=dtype, quantization_config=transformers.GgufConfig(dequantize=True))
-    modules = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
-    unknown = [target for target in settings["target_modules"] if target not in modules]
+    unknown = set(settings["target_modules"]) - {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
     if unknown:
-        end(65, f"target_modules: {base.name} has no {', '.join(unknown)}")
-    model = get_peft_model(model, LoraConfig(
+        end(65, f"target_modules: {base.name} has no {', '.join(sorted(unknown))}")
+    model = get_peft_model(model.to(device), LoraConfig(
         r=settings["lora_rank"], lora_alpha=settings["lora_alpha"], lora_dropout=settings["dropout"], bias="none",
         task_type="CAUSAL_LM", target_modules=settings["target_modules"]))
-    # A folder of this machine would say nothing to others.
-    name = gguf.GGUFReader(base).fields.get("general.name")
+    name = gguf.GGUFReader(base).fields.get("general.name")  # a folder of this machine would say nothing to others
     model.peft_config["default"].base_model_name_or_path = name.contents() if name else base.name
-    model.to(device)
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            parameter.data = parameter.data.float()  # steps of 1e-4 are lost in bf16's 8 bits
+            parameter.data = parameter.data.float()  # steps of 1e-4 are lost in the 8 bits of bf16
+            parameter.requires_grad = not (settings.get("freeze_a") and "lora_A" in name)
     if settings["init"]:
-        start, own = load_file(Path(settings["init"]) / "adapter_model.safetensors"), adapter_of(model)
-        if {k: v.shape for k, v in start.items()} != {k: v.shape for k, v in own.items()}:
+        start, new = load_file(Path(settings["init"]) / "adapter_model.safetensors"), adapter_of(model)
+        if {name: w.shape for name, w in start.items()} != {name: w.shape for name, w in new.items()}:
             end(65, f"init: {settings['init']} has other modules or another rank than these settings")
         set_peft_model_state_dict(model, start)
-    if settings.get("freeze_a"):
-        for name, parameter in model.named_parameters():
-            if "lora_A" in name:
-                parameter.requires_grad = False
     return model
 
 
@@ -306,247 +245,170 @@ def adapter_of(model):
     return {name: w.detach().to("cpu", copy=True).contiguous() for name, w in weights.items()}
 
 
-# ------------------------------------------------------------------------------------------------------ training
+def load_checkpoint(file, made_from):
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    names = made_from["settings"].keys() | state["settings"].keys()
+    differ = [n for n in sorted(names) if made_from["settings"].get(n) != state["settings"].get(n)]
+    if made_from["rows"] != state["rows"]:
+        differ.append("the rows or their tokens")
+    if differ:
+        end(65, f"{file} was made with other {', '.join(differ)}: train with those, or take it away to begin anew")
+    return state
+
 
 class Stopped(Exception):
     pass
 
 
-class Run:
-    """One training: `go` is the loop, `state` what a checkpoint holds. Where it is stopped it is between two updates,
-    or within one that is then done again.
-
-    Seeds fix the order of rows, the first weights and dropout. On a CPU, with the same number of threads, the same
-    bytes come out; other processors, numbers of threads or versions of torch add in another order, and on CUDA and
-    MPS some kernels add in an order that changes from run to run."""
-
-    def __init__(self, settings, train, validation, pad, out, fingerprint):
-        self.settings, self.train, self.validation, self.pad, self.out = settings, train, validation, pad, out
-        self.fingerprint = fingerprint
-        self.device = device_of(settings["device"])
-        self.dtype = dtype_of(self.device)
-        torch.manual_seed(settings["seed"])
-        self.model = load_model(settings, self.device, self.dtype)
-        self.trainable = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.trainable, lr=0.0, weight_decay=settings["weight_decay"])
-        self.updates = updates_of(train, settings)
-        self.step, self.tokens, self.seconds, self.curve = 0, 0, 0.0, []
-        self.best = {"loss": math.inf, "step": 0, "weights": None, "misses": 0}
-        self.before, self.rng, self.stopping = None, self.random_state(), False
-
-    def learning_rate(self):
-        """Rises over the first warmup_ratio of the updates, then falls as a cosine to nothing."""
-        steps, warmup = len(self.updates), round(self.settings["warmup_ratio"] * len(self.updates))
-        rise = min(1.0, (self.step + 1) / max(1, warmup))
-        return self.settings["learning_rate"] * rise * 0.5 * (1 + math.cos(math.pi * self.step / steps))
-
-    def go(self, board, say):
-        began = time.time() - self.seconds
-        while True:
-            if self.validation and self.before is None:
-                self.before = self.evaluate()
-            if self.is_due("eval_steps") and self.validation and "validation_loss" not in self.curve[-1]:
-                self.judge(self.evaluate())
-                board.add_scalar("loss/validation", self.curve[-1]["validation_loss"], self.step)
-            self.seconds = time.time() - began
-            if self.is_due("save_steps"):
-                self.save()
-            if self.step == len(self.updates) or self.stopped_early():
-                return
-            rate, loss = self.learning_rate(), self.update()
-            self.seconds = time.time() - began
-            self.curve.append({"step": self.step, "train_loss": loss, "seconds": round(self.seconds, 1)})
-            board.add_scalar("loss/train", loss, self.step)
-            board.add_scalar("learning_rate", rate, self.step)
-            say(self)
-
-    def is_due(self, every):
-        return self.step > 0 and (self.step % self.settings[every] == 0 or self.step == len(self.updates))
-
-    def stopped_early(self):
-        return 0 < self.settings["early_stopping_patience"] <= self.best["misses"]
-
-    def update(self):
-        rows = [self.train[i] for i in self.updates[self.step]]
-        shares, beta, total = weights_in_loss(rows), self.settings.get("beta", 0.0), 0.0
-        self.model.train()
-        for part in batches(rows, self.settings["batch_size"]):
-            self.stop_if_asked()
-            loss = loss_of(self.model, part, self.pad, *shares, beta)
-            loss.backward()
-            total += loss.item()
-        if not math.isfinite(total):
-            end(70, f"the loss of step {self.step + 1} is no number: a lower learning_rate may help")
-        torch.nn.utils.clip_grad_norm_(self.trainable, 1.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.step += 1
-        self.tokens += sum(len(text.ids) for row in rows for text in texts_of(row))
-        self.rng = self.random_state()
-        return total
-
-    @torch.no_grad()
-    def evaluate(self):
-        shares, beta, total = weights_in_loss(self.validation), self.settings.get("beta", 0.0), 0.0
-        self.model.eval()
-        for part in batches(self.validation, self.settings["batch_size"]):
-            self.stop_if_asked()
-            total += loss_of(self.model, part, self.pad, *shares, beta).item()
-        return total
-
-    def judge(self, loss):
-        self.curve[-1]["validation_loss"] = loss
-        if loss < self.best["loss"]:
-            self.best = {"loss": loss, "step": self.step, "weights": adapter_of(self.model), "misses": 0}
-        else:
-            self.best["misses"] += 1
-
-    def stop_if_asked(self):
-        if self.stopping:
-            raise Stopped
-
-    def random_state(self):
-        """Of dropout; the order of rows is in the state as a whole."""
-        state = {"cpu": torch.get_rng_state()}
-        if self.device != "cpu":
-            state[self.device] = getattr(torch, self.device).get_rng_state()
-        return state
-
-    KEPT = ("updates", "step", "tokens", "seconds", "curve", "best", "before", "rng")
-
-    def save(self):
-        state = {name: getattr(self, name) for name in self.KEPT}
-        state |= self.fingerprint | {"weights": adapter_of(self.model), "optimizer": self.optimizer.state_dict()}
-        folder = self.out / "checkpoint"
-        folder.mkdir(exist_ok=True)
-        with open(folder / "state.pt.new", "wb") as f:
-            torch.save(state, f)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(folder / "state.pt.new", folder / "state.pt")
-
-    def load(self):
-        file = self.out / "checkpoint" / "state.pt"
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        differ = [k for k, v in self.fingerprint["settings"].items() if state["settings"].get(k, "—") != v]
-        if differ:
-            end(65, f"{file} was made with other settings ({', '.join(differ)}): take those, or begin in another folder")
-        if state["rows"] != self.fingerprint["rows"]:
-            end(65, f"{file} was made with other rows: take those, or begin in another folder")
-        for name in self.KEPT:
-            setattr(self, name, state[name])
-        set_peft_model_state_dict(self.model, state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(self.rng["cpu"])
-        if self.device != "cpu":
-            getattr(torch, self.device).set_rng_state(self.rng[self.device])
-
-    def peak_memory_mb(self):
-        if self.device == "cuda":
-            return torch.cuda.max_memory_allocated() >> 20
-        import resource  # not on Windows
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
-
-    def write(self):
-        """The PEFT folder: the best weights; without validation the last ones."""
-        weights = self.best["weights"] or adapter_of(self.model)
-        save_file(weights, self.out / "adapter_model.safetensors", metadata={"format": "pt"})
-        config = copy.copy(self.model.peft_config["default"])
-        config.inference_mode = True
-        config.save_pretrained(self.out)
-        learned = sorted({self.train[i].sample for update in self.updates[:self.step] for i in update})
-        write_json(self.out / "trained_ids.json", learned)
-        write_json(self.out / "training.json", {
-            "curve": self.curve, "validation_loss_before": self.before,
-            "best_step": self.best["step"] if self.best["weights"] else self.step,
-            "stopped_early": self.stopped_early(), "steps": self.step, "seconds": round(self.seconds, 1),
-            "tokens": self.tokens, "peak_memory_mb": self.peak_memory_mb(), "device": self.device,
-            "dtype": str(self.dtype).removeprefix("torch."),
-            "trainable_parameters": sum(p.numel() for p in self.trainable),
-            "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}})
-
-
-def write_json(file, value):
-    file.write_text(json.dumps(value, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-class Progress:
-    """One line that is written over and over on a terminal; else a line ten times between two evaluations."""
-
-    def __init__(self, run):
-        self.first, self.tokens, self.seconds = run.step, run.tokens, run.seconds
-        self.every = 1 if sys.stderr.isatty() else max(1, run.settings["eval_steps"] // 10)
-
-    def __call__(self, run):
-        if run.step % self.every and run.step != len(run.updates):
-            return
-        took = max(1e-3, run.seconds - self.seconds)
-        left = took / (run.step - self.first) * (len(run.updates) - run.step)
-        judged = [point["validation_loss"] for point in run.curve if "validation_loss" in point]
-        line = (f"step {run.step}/{len(run.updates)}  loss {run.curve[-1]['train_loss']:.3f}  "
-                + (f"validation {judged[-1]:.3f}  " if judged else "")
-                + f"{(run.tokens - self.tokens) / took:.0f} tokens/s  {clock(run.seconds)}, {clock(left)} to go")
-        print(f"\r{line}\x1b[K" if sys.stderr.isatty() else line, end="" if sys.stderr.isatty() else "\n",
-              file=sys.stderr, flush=True)
-
-
-def clock(seconds):
-    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
-
-
-def train(args, settings, train_rows, validation_rows, pad, fingerprint):
+def train(args, settings, base, rows, validation, pad):
+    """Seeds fix the order of the rows, the first weights and dropout. On a CPU the same number of threads gives the
+    same bytes. Other processors, threads or versions add in another order, and some kernels of CUDA and MPS change
+    theirs from run to run."""
     file = args.out / "checkpoint" / "state.pt"
     if file.exists() and not args.resume:
-        end(65, f"{file} is there: go on with --resume, or begin in another folder")
-    args.out.mkdir(parents=True, exist_ok=True)
-    run = Run(settings, train_rows, validation_rows, pad, args.out, fingerprint)
-    if file.exists():
-        run.load()
-    print(f"{len(train_rows)} rows to learn, {len(validation_rows)} to validate, longest "
-          f"{max(map(tokens_of, train_rows + validation_rows))} tokens; from step {run.step} of {len(run.updates)} on "
-          f"{run.device}, {run.dtype}", file=sys.stderr, flush=True)
+        end(65, f"{file} is there: --resume goes on with it; to begin anew take it away")
+    made_from = {"settings": settings, "rows": hashlib.sha256(repr((rows, validation)).encode()).hexdigest()}
+    saved = load_checkpoint(file, made_from) if file.exists() else None
+    file.parent.mkdir(parents=True, exist_ok=True)
+    device, dtype = device_and_dtype(settings["device"])
+    torch.manual_seed(settings["seed"])
+    model = load_model(settings, base, device, dtype)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=0.0, weight_decay=settings["weight_decay"])
+    dropout = torch if device == "cpu" else getattr(torch, device)  # where its random numbers come from
+    now = SimpleNamespace(
+        step=0, tokens=0, seconds=0.0, curve=[], before=None, best={"loss": math.inf, "step": 0, "weights": None},
+        misses=0, random=dropout.get_rng_state(), updates=updates_of(rows, settings))
+    if saved:
+        now = SimpleNamespace(**saved["now"])
+        set_peft_model_state_dict(model, saved["weights"])
+        optimizer.load_state_dict(saved["optimizer"])
+        dropout.set_rng_state(now.random)
+    steps, resumed, stopping = len(now.updates), SimpleNamespace(**vars(now)), []
+    print(f"{len(rows)} rows to learn, {len(validation)} to validate, longest {max(map(tokens_of, rows + validation))} "
+          f"tokens; from step {now.step} of {steps}, on {device} in {str(dtype)[6:]}", file=sys.stderr, flush=True)
 
     def stop(number, _):
-        run.stopping = True
+        stopping.append(number)
         signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    board = SummaryWriter(str(args.out / "runs"), purge_step=run.step + 1)
+
+    def loss_over(rows, learn):
+        tokens, pairs = sum(sum(row.texts[0].trained[1:]) for row in rows), sum(len(row.texts) == 2 for row in rows)
+        total = 0.0
+        model.train(learn)
+        for batch in batches(rows, settings["batch_size"]):
+            if stopping:
+                raise Stopped
+            with torch.set_grad_enabled(learn):
+                loss = loss_of(model.get_base_model(), batch, pad, tokens, pairs, settings.get("beta"))
+            if learn:
+                loss.backward()
+            total += loss.item()
+        return total
+
+    def save():
+        """Written beside and renamed, so that a power cut leaves the old one or the new one."""
+        with file.with_suffix(".new").open("wb") as f:
+            torch.save(made_from | {"now": vars(now), "weights": adapter_of(model),
+                                    "optimizer": optimizer.state_dict()}, f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(f.name, file)
+
+    began = time.time() - now.seconds
+    board = SummaryWriter(str(args.out / "runs"), purge_step=now.step + 1)
     try:
-        run.go(board, Progress(run))
+        if validation and now.before is None:
+            now.before = loss_over(validation, learn=False)
+        while True:
+            last = now.step == steps
+            if validation and now.step and (last or now.step % settings["eval_steps"] == 0) \
+                    and "validation_loss" not in now.curve[-1]:  # else it was cut just after this evaluation
+                loss = now.curve[-1]["validation_loss"] = loss_over(validation, learn=False)
+                board.add_scalar("loss/validation", loss, now.step)
+                now.misses += 1
+                if loss < now.best["loss"]:
+                    now.misses, now.best = 0, {"loss": loss, "step": now.step, "weights": adapter_of(model)}
+            now.seconds = time.time() - began
+            early = 0 < settings["early_stopping_patience"] <= now.misses
+            if last or early or (now.step and now.step % settings["save_steps"] == 0):
+                save()
+            if last or early:
+                break
+            # Rises over the first warmup_ratio of the steps, then falls as a cosine to nothing.
+            rise = min(1.0, (now.step + 1) / max(1, round(settings["warmup_ratio"] * steps)))
+            rate = settings["learning_rate"] * rise * 0.5 * (1 + math.cos(math.pi * now.step / steps))
+            learned = [rows[i] for i in now.updates[now.step]]
+            loss = loss_over(learned, learn=True)
+            if not math.isfinite(loss):
+                end(70, f"the loss of step {now.step + 1} is no number; a lower learning_rate may help")
+            torch.nn.utils.clip_grad_norm_(trainable, 1.0)
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad()
+            now.step, now.random, now.seconds = now.step + 1, dropout.get_rng_state(), time.time() - began
+            now.tokens += sum(len(text.ids) for row in learned for text in row.texts)
+            now.curve.append({"step": now.step, "train_loss": loss, "seconds": round(now.seconds, 1)})
+            board.add_scalar("loss/train", loss, now.step)
+            board.add_scalar("learning_rate", rate, now.step)
+            show(now, resumed, steps, settings["eval_steps"] // 10)
     except Stopped:
-        run.save()
-        end(130, f"stopped after step {run.step} of {len(run.updates)}; --resume goes on there")
-    except RuntimeError as e:  # torch.OutOfMemoryError is one; MPS and the CPU have none of their own
+        save()
+        end(130, f"stopped after step {now.step} of {steps}; --resume goes on there")
+    except RuntimeError as e:  # MPS and the CPU have no exception of their own for it
         if "out of memory" not in str(e) and "can't allocate memory" not in str(e):
             raise
-        end(70, f"{run.device} has too little memory: a smaller batch_size (with more gradient_accumulation_steps the "
-                f"result is the same) or max_seq_length, or device cpu. ({str(e).splitlines()[0]})")
+        end(70, f"{device} has too little memory: a smaller batch_size helps (the result is the same with more "
+                f"gradient_accumulation_steps), or a smaller max_seq_length. ({str(e).splitlines()[0]})")
     finally:
         board.close()
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-    run.write()
-    print(f"written {args.out}: the weights of step {run.best['step'] or run.step}", file=sys.stderr)
+        print(file=sys.stderr, end="\n" if sys.stderr.isatty() else "")  # behind the line that is written over
+
+    # In half precision, as the box's own file has them: the same weights, whoever serves them.
+    weights = {name: w.half() for name, w in (now.best["weights"] or adapter_of(model)).items()}
+    save_file(weights, args.out / "adapter_model.safetensors", {"format": "pt"})
+    model.peft_config["default"].inference_mode = True
+    model.peft_config["default"].save_pretrained(args.out)
+    best_step = now.best["step"] or now.step  # nothing to validate: the last
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = (torch.cuda.max_memory_allocated() if device == "cuda" else used) >> 20
+    learned = {rows[i].sample for update in now.updates[:best_step] for i in update}
+    (args.out / "trained_ids.json").write_text(json.dumps(sorted(learned), indent=0))
+    (args.out / "training.json").write_text(json.dumps(indent=1, obj={
+        "curve": now.curve, "validation_loss_before": now.before, "best_step": best_step, "stopped_early": not last,
+        "steps": now.step, "seconds": round(now.seconds, 1), "tokens": now.tokens, "peak_memory_mb": peak,
+        "device": device, "dtype": str(dtype)[6:], "trainable_parameters": sum(p.numel() for p in trainable),
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}}))
+    print(f"written {args.out}, the weights of step {best_step}", file=sys.stderr)
+
+
+def show(now, since, steps, every):
+    """A line that is written over on a terminal; else one every so many steps."""
+    terminal = sys.stderr.isatty()
+    if not terminal and now.step % max(1, every) and now.step < steps:
+        return
+    took = max(1e-3, now.seconds - since.seconds)
+    left = took / (now.step - since.step) * (steps - now.step)
+    clocks = [f"{int(s) // 3600}:{int(s) // 60 % 60:02}:{int(s) % 60:02}" for s in (now.seconds, left)]
+    print(f"step {now.step}/{steps}  loss {now.curve[-1]['train_loss']:.3f}  {(now.tokens - since.tokens) / took:.0f} "
+          f"tokens/s  {clocks[0]}, {clocks[1]} to go", end="\x1b[K\r" if terminal else "\n", file=sys.stderr, flush=True)
 
 
 def main(args):
-    signal.signal(signal.SIGTERM, lambda *_: end(130, "stopped before the first step"))
-    signal.signal(signal.SIGINT, lambda *_: end(130, "stopped before the first step"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end(130, "stopped before the first step"))
+    transformers.utils.logging.set_verbosity_error()
     settings = json.loads(args.settings.read_text(encoding="utf-8"))
     base = Path(settings["base_model"])
-    tokenizer = transformers.AutoTokenizer.from_pretrained(base.parent, gguf_file=base.name)
-    files = [args.rows / "train.jsonl", args.rows / "validation.jsonl"]
-    rows = [read_rows(file, tokenizer, bos_of(base, tokenizer)) for file in files]
+    (rows, validation), pad = read_rows(base, [args.rows / "train.jsonl", args.rows / "validation.jsonl"])
     if args.count:
-        for row in itertools.chain(*rows):
+        for row in rows + validation:
             print(json.dumps({"id": row.id, "tokens": tokens_of(row)}, ensure_ascii=False))
         return
-    refuse_unfit(rows[0] + rows[1], settings["max_seq_length"])
-    digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
-    train(args, settings, *rows, tokenizer.pad_token_id or 0, {"settings": settings, "rows": digest})
+    refuse_long(rows + validation, settings["max_seq_length"])
+    train(args, settings, base, rows, validation, pad)
 
 
 if __name__ == "__main__":
