@@ -48,7 +48,7 @@ model = "$MODEL"
 model_sha256 = "$(sed -n 's/^SHA256=//p' adapters/demo/fetch-model.sh)"
 context_tokens = 2048
 [adapters]
-folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics", "$PWD/adapters/demo/surgery"]
+folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics"]
 demonstration = true
 CONF
 "$CONSULTD" check --config "$folder/consultd.toml"

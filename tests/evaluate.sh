@@ -28,7 +28,7 @@ state_dir = "$folder/state"
 [engine]
 $engine
 [adapters]
-folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics", "$PWD/adapters/demo/surgery"]
+folders = ["$PWD/adapters/demo/internal", "$PWD/adapters/demo/obstetrics", "$PWD/adapters/demo/pediatrics"]
 demonstration = true
 CONF
 # Paths of cases have no blanks here.
