@@ -102,17 +102,18 @@ struct Sides {
 impl Exam<'_> {
     pub fn run(&self) -> Result<Gate, String> {
         let adapter_sha256 = sha256(self.adapter)?;
-        let own: Vec<&Lesson> = self.held_out.iter().filter(|lesson| lesson.group() == self.group).collect();
+        let asked = first_of_each(self.held_out, self.engine.samples_max);
+        let own: Vec<&Lesson> = asked.iter().filter(|lesson| lesson.group() == self.group).copied().collect();
         if own.is_empty() {
             return Err(format!("no held-out sample is of {}: there is nothing to examine it with", self.group));
         }
         let consultation = own[0].consult().is_some();
         let sides = Sides { base: code("gate-base"), adapter: code("gate-adapter") };
         let forms = if consultation { own.len().min(self.engine.forms_max) } else { 0 };
-        let mut progress = Progress::begin("questions", 2 * self.held_out.len() + 2 * forms);
+        let mut progress = Progress::begin("questions", 2 * asked.len() + 2 * forms);
         let mut worker = Worker::open(self.program, self.order(&sides, &adapter_sha256))?;
 
-        let mut measures = weighed::measures(self, &mut worker, &sides, &mut progress)?;
+        let mut measures = weighed::measures(self, &asked, &mut worker, &sides, &mut progress)?;
         let golden = weighed::golden(self, &mut worker, &sides)?;
         let mut examples = Vec::new();
         drop(worker);
@@ -174,6 +175,9 @@ pub struct EngineArgs {
     /// Layers on a GPU, where there is one.
     #[arg(long, default_value_t = 999)]
     gpu_layers: u32,
+    /// Held-out samples of each department that are asked about, base and adapter each.
+    #[arg(long, default_value_t = 16)]
+    samples_max: usize,
     /// Forms that are filled in an examination, each with and without the adapter.
     #[arg(long, default_value_t = 16)]
     forms_max: usize,
@@ -248,6 +252,17 @@ pub fn engine_order(base_model: &Path, engine: &EngineArgs) -> Result<LlamaOrder
         engine,
     };
     Ok(exam.engine(PromptFormat::Plain))
+}
+
+/// So many of each department at most: a large set costs no more than it must.
+fn first_of_each(lessons: &[Lesson], most: usize) -> Vec<&Lesson> {
+    let mut taken: ByGroup<usize> = BTreeMap::new();
+    let mut first = |lesson: &&Lesson| {
+        let taken = taken.entry(lesson.group().to_owned()).or_default();
+        *taken += 1;
+        *taken <= most
+    };
+    lessons.iter().filter(|lesson| first(lesson)).collect()
 }
 
 pub fn root(lessons: &[Lesson]) -> String {

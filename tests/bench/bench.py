@@ -100,7 +100,7 @@ def scenario(name, args, folder, out, results):
     if args.peer_pin:
         peer_settings["pin"] = args.peer_pin == "yes"
     say(f"\n{name}: {measure.__doc__.strip().splitlines()[0]} The peer: {settings_in_words(peer_settings)}.")
-    adapters = ours.adapter_folders(folder)
+    adapters = ours.adapter_folders(folder, args.adapterctl)
     clinic = ours.Clinic(folder / name, args.consultd, args.model, adapters, args.threads, engine)
     server = None
     try:

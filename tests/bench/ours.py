@@ -33,7 +33,7 @@ def mosquitto():
     return program
 
 
-def adapter_folders(folder):
+def adapter_folders(folder, adapterctl):
     """The demo adapters, and the fourth department: a copy of one under another name."""
     demo = cases.ROOT / "adapters/demo"
     copied = folder / "surgery"
@@ -41,6 +41,7 @@ def adapter_folders(folder):
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest.update(id="bench-surgery", department="surgery", note="The bench's copy of another department's adapter.")
     (copied / "manifest.json").write_text(json.dumps(manifest))
+    subprocess.run([adapterctl, "sign", copied, "--key", demo / "demo.key"], check=True, stdout=subprocess.DEVNULL)
     return {d: copied if d == "surgery" else demo / d for d in cases.DEPARTMENTS}
 
 

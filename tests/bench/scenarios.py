@@ -72,7 +72,7 @@ class Bench:
 
     def __init__(self, clinic, peer, prompts, say):
         self.clinic, self.peer, self.prompts, self.say = clinic, peer, prompts, say
-        self.pool, self.runs = cases.Pool(), []
+        self.pool, self.runs = cases.Pool(prompts.adapterctl), []
 
     def take(self, departments):
         """A fresh case for each department named, with the prompt that our own program renders for it."""

@@ -80,14 +80,14 @@ def restored_into_another(server, p, q):
 
 def main():
     args = arguments()
-    pool, prompts = cases.Pool(), cases.Prompts(args.adapterctl)
+    pool, prompts = cases.Pool(args.adapterctl), cases.Prompts(args.adapterctl)
     header = next(iter(cases.headers().values())) + "\n"
     pairs = [prompts.render([pool.take(A), pool.take(B)]) for _ in range(TRIES)]
     with tempfile.TemporaryDirectory(prefix="consultd-bench.") as name:
         folder = Path(name)
         for wrong in (reused_across_requests, reused_across_scales, restored_into_another):
             print(f"\n{wrong.__name__.replace('_', ' ')}\n  {wrong.__doc__}")
-            server = peer.Peer(folder / wrong.__name__, args.model, ours.adapter_folders(folder), args.threads, 1,
+            server = peer.Peer(folder / wrong.__name__, args.model, ours.adapter_folders(folder, args.adapterctl), args.threads, 1,
                                ours.free_port(), args.peer, slot_save=folder)
             try:
                 show([wrong(Server(server), p + header, q + header) for p, q in pairs])

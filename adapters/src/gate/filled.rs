@@ -9,6 +9,9 @@ pub struct Filled {
     pub examples: Vec<Example>,
 }
 
+/// Whether a sample is of a group of patients.
+type Of = fn(&Sample) -> bool;
+
 /// Examples for people.
 const SHOWN: usize = 6;
 
@@ -40,7 +43,7 @@ pub fn measures(exam: &Exam, own: &[&Lesson], adapter_sha256: &str, progress: &m
     let excludes = named(&adapter);
     let met = Some(excludes >= EXCLUSION_NAMED_MIN);
     measures.push(measured(MeasureName::ExclusionNamed, exam.group, n, Some(named(&base)), excludes, met));
-    let groups: [(&str, fn(&Sample) -> bool); 3] = [
+    let groups: [(&str, Of); 3] = [
         (exam.group, |_| true),
         ("pregnant", |sample| sample.case.pregnancy.is_some_and(|it| it.status == PregnancyStatus::Pregnant)),
         ("children", |sample| sample.case.age.is_some_and(|age| age.years() < 14.0)),

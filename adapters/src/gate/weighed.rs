@@ -19,12 +19,13 @@ struct Weighed {
 
 pub fn measures(
     exam: &Exam,
+    asked: &[&Lesson],
     worker: &mut Worker,
     sides: &Sides,
     progress: &mut Progress,
 ) -> Result<Vec<Measured>, String> {
     let mut by_group: ByGroup<Vec<(Weighed, Weighed)>> = BTreeMap::new();
-    for lesson in exam.held_out {
+    for lesson in asked {
         let mut one = |side| {
             let weighed = weigh(exam, worker, side, lesson);
             progress.saw(true);
@@ -106,7 +107,7 @@ fn weigh(exam: &Exam, worker: &mut Worker, side: &Department, lesson: &Lesson) -
     let options = three(exam, sample).into_iter().map(|lines| vec![taught(prompt::section_body(&lines), true)]);
     let three = Asked { shared: shared.clone(), options: options.collect() };
     let right_of_three = match three.options.len() {
-        3 => Some(is_likeliest(&worker.weigh(side, three, false)?, 0)),
+        3 if lesson.group() == exam.group => Some(is_likeliest(&worker.weigh(side, three, false)?, 0)),
         _ => None,
     };
     let (asked, own) = departments(exam, sample, shared);
@@ -192,7 +193,7 @@ mod tests {
     /// The goals at their very edges: five percent less at home, two percent more elsewhere.
     #[test]
     fn an_adapter_must_gain_at_home_and_may_hardly_lose_elsewhere() {
-        let engine = EngineArgs { program: None, threads: None, gpu_layers: 0, forms_max: 0 };
+        let engine = EngineArgs { program: None, threads: None, gpu_layers: 0, samples_max: 0, forms_max: 0 };
         let renderer = Renderer { format: PromptFormat::Plain, form: None };
         let exam = exam(&engine, &renderer);
         for (group, base, adapter, met) in [
