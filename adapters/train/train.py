@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """LoRA training with PEFT: rendered text in, safetensors out. Everything else is Rust (`adapterctl train` calls this).
 
-DIR/train.jsonl, DIR/validation.jsonl     rows: {"id": "internal-001.0", "segments": [{"text", "special", "train"}, …]},
+DIR/train.jsonl, DIR/validation.jsonl     {"id": "internal-001.0", "segments": [{"text", "special", "train"}, …]},
                                           for preferences also "rejected": [segments, …]
 OUT/adapter_config.json                   PEFT folder: the weights with the lowest validation loss
 OUT/adapter_model.safetensors
@@ -52,9 +52,8 @@ if __name__ == "__main__":
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the base is a file: nothing is to be asked of the network
 os.environ["TQDM_DISABLE"] = "1"
-# Threads that spin while they wait for one another took 9 of 10 seconds from a training on two busy cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.setdefault("GOMP_SPINCOUNT", "500")
+# Threads that wait must not spin: beside another program on the same two cores that made a step 45 s instead of 8.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries, to one another
 try:
     import gguf
@@ -188,8 +187,8 @@ def log_probabilities(inner, samples, pad):
 
 def loss_of(inner, rows, pad, tokens, pairs, beta):
     """These rows' part of a loss over so many trained tokens and pairs: the mean cross entropy of (chosen) tokens, and
-    for pairs ORPO (Hong et al. 2024, arXiv 2403.07691): beta · -log σ(log odds(chosen) - log odds(rejected)), p being
-    the geometric mean over the trained tokens. That needs no second, frozen model beside this one, as DPO does."""
+    for pairs besides ORPO (Hong et al. 2024, arXiv 2403.07691): beta · -log σ(log odds(chosen) - log odds(rejected)),
+    p being the geometric mean over the trained tokens. DPO would need a second, frozen model beside this one."""
     groups = itertools.groupby(rows, lambda row: row.sample)
     sums = iter(log_probabilities(inner, [[text for row in group for text in row.texts] for _, group in groups], pad))
     loss = 0.0
@@ -237,6 +236,7 @@ def load_model(settings, base, device, dtype):
         if {name: w.shape for name, w in start.items()} != {name: w.shape for name, w in new.items()}:
             end(65, f"init: {settings['init']} has other modules or another rank than these settings")
         set_peft_model_state_dict(model, start)
+    gguf.GGUFReader.cache_clear()  # 1.4 GB
     return model
 
 
@@ -357,11 +357,6 @@ def train(args, settings, base, rows, validation, pad):
     except Stopped:
         save()
         end(130, f"stopped after step {now.step} of {steps}; --resume goes on there")
-    except RuntimeError as e:  # MPS and the CPU have no exception of their own for it
-        if "out of memory" not in str(e) and "can't allocate memory" not in str(e):
-            raise
-        end(70, f"{device} has too little memory: a smaller batch_size helps (the result is the same with more "
-                f"gradient_accumulation_steps), or a smaller max_seq_length. ({str(e).splitlines()[0]})")
     finally:
         board.close()
         print(file=sys.stderr, end="\n" if sys.stderr.isatty() else "")  # behind the line that is written over
@@ -393,7 +388,8 @@ def show(now, since, steps, every):
     left = took / (now.step - since.step) * (steps - now.step)
     clocks = [f"{int(s) // 3600}:{int(s) // 60 % 60:02}:{int(s) % 60:02}" for s in (now.seconds, left)]
     print(f"step {now.step}/{steps}  loss {now.curve[-1]['train_loss']:.3f}  {(now.tokens - since.tokens) / took:.0f} "
-          f"tokens/s  {clocks[0]}, {clocks[1]} to go", end="\x1b[K\r" if terminal else "\n", file=sys.stderr, flush=True)
+          f"tokens/s  {clocks[0]}, {clocks[1]} to go", file=sys.stderr, flush=True,
+          end="\x1b[K\r" if terminal else "\n")
 
 
 def main(args):
@@ -408,7 +404,13 @@ def main(args):
             print(json.dumps({"id": row.id, "tokens": tokens_of(row)}, ensure_ascii=False))
         return
     refuse_long(rows + validation, settings["max_seq_length"])
-    train(args, settings, base, rows, validation, pad)
+    try:
+        train(args, settings, base, rows, validation, pad)
+    except RuntimeError as e:  # CUDA has an exception of its own for it, MPS and the CPU have not
+        if "out of memory" not in str(e) and "can't allocate memory" not in str(e):
+            raise
+        end(70, "too little memory: a smaller batch_size helps (the result is the same with more "
+                f"gradient_accumulation_steps), or a smaller max_seq_length. ({str(e).splitlines()[0]})")
 
 
 if __name__ == "__main__":

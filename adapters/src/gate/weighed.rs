@@ -105,12 +105,12 @@ fn weigh(exam: &Exam, worker: &mut Worker, side: &Department, lesson: &Lesson) -
     };
     let shared = exam.renderer.given(lesson)?;
     let options = three(exam, sample).into_iter().map(|lines| vec![taught(prompt::section_body(&lines), true)]);
-    let three = Asked { shared: shared.clone(), options: options.collect() };
+    let three = Asked { shared, options: options.collect() };
     let right_of_three = match three.options.len() {
         3 if lesson.group() == exam.group => Some(is_likeliest(&worker.weigh(side, three, false)?, 0)),
         _ => None,
     };
-    let (asked, own) = departments(exam, sample, shared);
+    let (asked, own) = departments(exam, sample)?;
     let department_right = match own {
         Some(own) => Some(is_most(&worker.weigh(side, asked, false)?, own)),
         None => None,
@@ -141,8 +141,9 @@ fn three(exam: &Exam, sample: &Sample) -> Vec<Vec<String>> {
     std::iter::once(sample).chain(others.into_iter().take(2)).map(|it| it.completion.causes.clone()).collect()
 }
 
-/// The question of the department behind the case and its causes, over the departments of the held-out set.
-fn departments(exam: &Exam, sample: &Sample, mut shared: Vec<prompt::Segment>) -> (Asked, Option<usize>) {
+/// The question of the department behind the case and its causes, over the departments of the held-out set. As a box asks:
+/// under the instructions of the adapter's own department, whosever case it is.
+fn departments(exam: &Exam, sample: &Sample) -> Result<(Asked, Option<usize>), String> {
     let mut all: Vec<Department> = Vec::new();
     for lesson in exam.held_out.iter().filter_map(Lesson::consult) {
         if !all.contains(&lesson.department) {
@@ -151,11 +152,13 @@ fn departments(exam: &Exam, sample: &Sample, mut shared: Vec<prompt::Segment>) -
     }
     all.sort();
     let own = all.iter().position(|department| *department == sample.department).filter(|_| all.len() > 1);
+    let here = Sample { department: code(exam.group), ..sample.clone() };
+    let mut shared = exam.renderer.given(&Lesson::Consult(Box::new(here)))?;
     let (header, options) = prompt::question(&Question::Department { options: all }, sample.lang);
     shared.push(prompt::section_body(sample.completion.lines(FIRST)));
     shared.push(header);
     let options = options.into_iter().map(|(_, segment)| vec![taught(segment, true)]).collect();
-    (Asked { shared, options }, own)
+    Ok((Asked { shared, options }, own))
 }
 
 fn taught(segment: prompt::Segment, train: bool) -> TaughtSegment {
