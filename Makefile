@@ -42,6 +42,8 @@ test: setup lint test-fast model
 	$(CARGO) test $(LOCKED) -p engine --features $(FEATURES)
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test worker --test plan
 	$(CARGO) test $(LOCKED) -p consultd --features $(FEATURES) --test answers
+	$(CARGO) build $(LOCKED) -p consultd -p adapterctl --features $(FEATURES)
+	tests/package.sh
 
 # The parsers get their dice for a minute each in CI, and for a moment elsewhere.
 test-fast: setup

@@ -14,7 +14,7 @@ run=$folder/run
 cp -R "adapters/demo/$department/peft" "$run/peft"
 # All of its training samples were used.
 { sed -n "s/^{\"id\":\"\($department-[0-9]*\)\".*/\"\1\"/p" "$run/data/train.jsonl" | paste -sd, | sed 's/^/[/; s/$/]/'; } >"$run/peft/trained_ids.json"
-"$ctl" gate "$run" --box "$bin/consultd" --forms-max 2
+"$ctl" gate "$run" --box "$bin/consultd" --samples-max 2 --forms-max 1
 "$ctl" package "$run"
 cmp "$run/package/adapter.gguf" "adapters/demo/$department/adapter.gguf"
 
