@@ -17,6 +17,7 @@ mod merkle;
 mod metadata;
 mod near;
 mod package;
+mod page;
 mod render;
 mod scrub;
 mod settings;

@@ -212,6 +212,22 @@ mod tests {
         }
     }
 
+    /// Another task needs data and a form: what the demonstration has of it renders whole, and with no other form.
+    #[test]
+    fn a_task_renders_by_its_form_and_by_no_other() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/demo/report"));
+        let renderer = Renderer::new(PromptFormat::Plain, Some(&folder.join("form.json"))).expect("a form");
+        let set = Dataset::read(&[folder.to_owned()]).and_then(Dataset::whole).expect("samples");
+        assert!(set.lines.len() >= 150);
+        for line in &set.lines {
+            let rows = renderer.rows(&line.lesson, false).expect("renders");
+            assert_eq!(rows.len(), 1);
+            assert_eq!(rows[0].segments.iter().filter(|part| part.train).count(), 1);
+            assert!(PLAIN.rows(&line.lesson, false).is_err());
+        }
+        assert_ne!(renderer.fingerprint(), PLAIN.fingerprint());
+    }
+
     /// What is asked of a sample is the beginning of what is taught of it: the same texts, cut at the same places.
     #[test]
     fn what_is_asked_is_what_is_taught() {

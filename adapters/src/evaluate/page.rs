@@ -8,36 +8,24 @@ mod lists;
 mod triage;
 
 use super::report::Report;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use crate::page;
+use maud::{Markup, html};
 
 pub fn page(report: &Report) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="zh-CN" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                // Even if something were not escaped, nothing of it would run or be fetched.
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "评估报告 · Evaluation" }
-                style { (PreEscaped(include_str!("page/style.css"))) }
-            }
-            body {
-                (headline::headline(report))
-                (bars::measures(report))
-                (triage::triage(report))
-                (bars::weakest(report))
-                (bars::dropped(report))
-                (bars::groups(report))
-                (histogram::latency(report))
-                (lists::files(report))
-                (lists::counts(report))
-                (lists::lapses(report))
-                (foot(report))
-            }
-        }
-    }
+    let body = html! {
+        (headline::headline(report))
+        (bars::measures(report))
+        (triage::triage(report))
+        (bars::weakest(report))
+        (bars::dropped(report))
+        (bars::groups(report))
+        (histogram::latency(report))
+        (lists::files(report))
+        (lists::counts(report))
+        (lists::lapses(report))
+        (foot(report))
+    };
+    page::page("评估报告 · Evaluation", &[page::STYLE], "", body)
 }
 
 /// A part of the page, with its name in both languages and how to read it.

@@ -5,58 +5,45 @@
 //! page's nonce run, and that is the hash of the samples: no text of theirs can know it.
 
 use super::decisions::text_seen;
+use crate::page;
 use contract::{
     ids::{Lang, department_name_zh},
     reply::Section,
     sample::Sample,
 };
 use engine::{form, prompt};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub fn page(samples: &[Sample]) -> Markup {
     let data = inert(&json!({"samples": samples.iter().map(shown).collect::<Vec<_>>()}));
     let nonce: String = Sha256::digest(&data).iter().map(|byte| format!("{byte:02x}")).collect();
-    let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
-    );
-    html! {
-        (DOCTYPE)
-        html lang="zh-CN" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                title { "第二位医师审核 · Second review" }
-                style { (PreEscaped(include_str!("page/style.css"))) }
-            }
-            body {
-                header {
-                    h1 { "第二位医师审核" span.en lang="en" { "Second review" } }
-                    p {
-                        "第一位医师看过的答复，请另一位医师再看：接受、修改，或拒绝。不写剂量，不写患者姓名。每行“名称：依据”，“；”后写下一步。"
-                        br;
-                        span.en lang="en" {
-                            "Answers that one physician has seen, for another to see: accept, edit or reject. No doses, no names of patients. "
-                            "One \"name: reason; next step\" a line. Nothing leaves this computer; when done, download and hand back the file."
-                        }
-                    }
-                    div.bar {
-                        label { "审核人 " span.en lang="en" { "Reviewer " } input #by autocomplete="off" maxlength="64"; }
-                        span #count aria-live="polite" {}
-                        button #download type="button" { "下载 reviewed.jsonl" span.en lang="en" { "Download" } }
-                        p #told role="status" {}
-                    }
+    let script = format!("; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'");
+    let body = html! {
+        header {
+            h1 { "第二位医师审核" span.en lang="en" { "Second review" } }
+            p {
+                "第一位医师看过的答复，请另一位医师再看：接受、修改，或拒绝。不写剂量，不写患者姓名。每行“名称：依据”，“；”后写下一步。"
+                br;
+                span.en lang="en" {
+                    "Answers that one physician has seen, for another to see: accept, edit or reject. No doses, no names of patients. "
+                    "One \"name: reason; next step\" a line. Nothing leaves this computer; when done, download and hand back the file."
                 }
-                main #list {}
-                noscript { p { "此页需要 JavaScript。This page needs JavaScript." } }
-                script #data type="application/json" { (PreEscaped(&data)) }
-                script nonce=(nonce) { (PreEscaped(include_str!("page/review.js"))) }
+            }
+            div.bar {
+                label { "审核人 " span.en lang="en" { "Reviewer " } input #by autocomplete="off" maxlength="64"; }
+                span #count aria-live="polite" {}
+                button #download type="button" { "下载 reviewed.jsonl" span.en lang="en" { "Download" } }
+                p #told role="status" {}
             }
         }
-    }
+        main #list {}
+        noscript { p { "此页需要 JavaScript。This page needs JavaScript." } }
+        script #data type="application/json" { (PreEscaped(&data)) }
+        script nonce=(nonce) { (PreEscaped(include_str!("page/review.js"))) }
+    };
+    page::page("第二位医师审核 · Second review", &[include_str!("page/style.css")], &script, body)
 }
 
 fn shown(sample: &Sample) -> Value {

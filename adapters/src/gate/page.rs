@@ -4,38 +4,27 @@ use super::{
     table::{change, figure, goal, name},
     *,
 };
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use crate::page;
+use maud::{Markup, html};
 
 pub fn page(gate: &Gate) -> Markup {
     let (word, look) = if gate.evaluation.passed { ("通过 PASSED", "good") } else { ("未通过 NOT PASSED", "bad") };
-    html! {
-        (DOCTYPE)
-        html lang="zh-CN" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "适配器考核 · " (gate.group) }
-                style { (PreEscaped(include_str!("../evaluate/page/style.css"))) (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    h1 { "适配器考核 " span.en lang="en" { "Examination of an adapter" } }
-                    p { b { (gate.group) } " · " span.mark.(look) { (word) } }
-                    @for missed in gate.missed() { p.en lang="en" { "✗ " (missed) } }
-                }
-                @for measure in ORDER { (part(gate, measure)) }
-                @if !gate.examples.is_empty() { (examples(gate)) }
-                footer {
-                    p { "adapter " code { (gate.adapter_sha256) } }
-                    p { "base " code { (gate.base_sha256) } }
-                    p { "held out " code { (gate.held_out_root) } }
-                    p { "仅用于评估适配器，不是医疗建议。 " span lang="en" { "For judging an adapter; nothing here is medical advice." } }
-                }
-            }
+    let body = html! {
+        header {
+            h1 { "适配器考核 " span.en lang="en" { "Examination of an adapter" } }
+            p { b { (gate.group) } " · " span.mark.(look) { (word) } }
+            @for missed in gate.missed() { p.en lang="en" { "✗ " (missed) } }
         }
-    }
+        @for measure in ORDER { (part(gate, measure)) }
+        @if !gate.examples.is_empty() { (examples(gate)) }
+        footer {
+            p { "adapter " code { (gate.adapter_sha256) } }
+            p { "base " code { (gate.base_sha256) } }
+            p { "held out " code { (gate.held_out_root) } }
+            p { "仅用于评估适配器，不是医疗建议。 " span lang="en" { "For judging an adapter; nothing here is medical advice." } }
+        }
+    };
+    page::page(&format!("适配器考核 · {}", gate.group), &[page::STYLE, STYLE], "", body)
 }
 
 const ORDER: [MeasureName; 8] = [
