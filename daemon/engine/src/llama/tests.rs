@@ -408,6 +408,7 @@ fn a_text_weighs_the_same_wherever_it_is_cut_and_less_surprising_under_its_adapt
             department: other,
             shared: given.clone(),
             options: vec![],
+            only_count: false,
         };
         bench.engine.weigh(order, &mut |report| failed = Some(report));
         assert!(matches!(failed, Some(Report::Failed { fault: FillFault::NoAdapter, .. })));
