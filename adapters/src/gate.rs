@@ -117,7 +117,7 @@ impl Exam<'_> {
         let golden = weighed::golden(self, &mut worker, &sides)?;
         let mut examples = Vec::new();
         drop(worker);
-        if consultation {
+        if forms > 0 {
             // Each alone: the other's context would take memory, and the first form pays for both.
             let filled = filled::measures(self, &own[..forms], &adapter_sha256, &mut progress)?;
             measures.extend(filled.measures);
