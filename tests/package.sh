@@ -14,11 +14,12 @@ refused() { if "$@" 2>/dev/null; then echo "not refused: $*" >&2; exit 1; fi; }
 
 # The model may lie elsewhere than the file says.
 sed -e "s|^base_model:.*|base_model: ${CONSULTD_DEMO_MODEL:-~/.cache/consultd/models/gemma-3-270m-q4_k_m.gguf}|" \
-    -e "s|^\(train_data_dir\|metadata_path\): |&$PWD/adapters/demo/|" "adapters/demo/$department.yaml" >"$folder/train.yaml"
+    -e "s|^train_data_dir: |&$PWD/adapters/demo/|" -e "s|^metadata_path: |&$PWD/adapters/demo/|" \
+    "adapters/demo/$department.yaml" >"$folder/train.yaml"
 "$ctl" train --config "$folder/train.yaml" --output-dir "$run" --box "$bin/consultd" --dry-run >/dev/null
 cp -R "adapters/demo/$department/peft" "$run/peft"
 # All of its training samples were used.
-{ sed -n "s/^{\"id\":\"\($department-[0-9]*\)\".*/\"\1\"/p" "$run/data/train.jsonl" | paste -sd, | sed 's/^/[/; s/$/]/'; } >"$run/peft/trained_ids.json"
+{ sed -n "s/^{\"id\":\"\($department-[0-9]*\)\".*/\"\1\"/p" "$run/data/train.jsonl" | paste -sd, - | sed 's/^/[/; s/$/]/'; } >"$run/peft/trained_ids.json"
 # So few questions are passed or not by chance of the processor; either way there is one right thing to do next.
 if "$ctl" gate "$run" --box "$bin/consultd" --samples-max 2 --forms-max 1; then
     "$ctl" package "$run"

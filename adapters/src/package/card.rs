@@ -3,6 +3,7 @@
 use crate::gate::table::{change, figure, goal, name};
 use contract::{
     answer::ReviewState,
+    ids::department_name_zh,
     manifest::{AdapterManifest, Made},
 };
 use std::fmt::Write;
@@ -27,11 +28,14 @@ pub fn card(manifest: &AdapterManifest, made: &Made) -> String {
          A LoRA adapter for consultd boxes: {}. {}\n\n{reviewed} {verdict}\n\n",
         manifest.base_sha256, manifest.id, manifest.version, manifest.department, manifest.note
     );
-    out.push_str(
+    // A task of its own has no department's name.
+    out.push_str(if department_name_zh(&manifest.department).is_none() {
+        "For the task that its form describes, to be checked by a physician. Boxes do not serve such tasks yet.\n\n"
+    } else {
         "For a second opinion to a licensed physician, who decides. It names possible causes, what cannot be excluded, checks, \
          cautions and what is still to ask; it gives no doses and no prescriptions, and the box's rules speak whatever it says. \
-         Not for patients without a physician, not for other departments, not on another base model.\n\n",
-    );
+         Not for patients without a physician, not for other departments, not on another base model.\n\n"
+    });
     let _ = writeln!(out, "| | |\n|---|---|");
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "| {name} | {value} |");
