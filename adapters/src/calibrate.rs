@@ -19,7 +19,7 @@ use crate::{
         message::{Message, Schemas},
         progress::Progress,
     },
-    package,
+    file,
 };
 use clap::Args;
 use contract::{
@@ -29,7 +29,6 @@ use fit::{Said, auc, bins, brier, calibration_error};
 use plot::Plot;
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -103,7 +102,7 @@ impl Calibrate {
         }
         row("all", &raw, &seen);
         for (folder, manifest) in self.adapters.iter().zip(&manifests).filter(|_| !self.dry_run) {
-            package::write(&folder.join("manifest.json"), manifest)?;
+            file::replace_json(&folder.join("manifest.json"), manifest)?;
         }
         self.plot.as_deref().map_or(Ok(()), |path| draw(path, &raw, &seen))
     }
@@ -179,7 +178,5 @@ fn draw(path: &Path, raw: &[Said], seen: &[Said]) -> Result<(), String> {
 }
 
 fn manifest(folder: &Path) -> Result<AdapterManifest, String> {
-    let path = folder.join("manifest.json");
-    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+    file::read_json(&folder.join("manifest.json"))
 }

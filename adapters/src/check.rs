@@ -177,9 +177,8 @@ fn ids_twice(set: &Dataset, findings: &mut Vec<Finding>) {
 }
 
 fn duplicates(set: &Dataset, findings: &mut Vec<Finding>) {
-    let sets: Vec<near::Grams> = set.lines.iter().map(|line| near::grams(&line.lesson.question())).collect();
-    let mut told = vec![false; sets.len()];
-    for pair in near::pairs(&sets, DUPLICATE) {
+    let mut told = vec![false; set.lines.len()];
+    for pair in near::pairs(&set.grams(), DUPLICATE) {
         if !std::mem::replace(&mut told[pair.second], true) {
             let text = format!(
                 "the question of {} again (3-grams alike by {:.2})",
@@ -192,10 +191,9 @@ fn duplicates(set: &Dataset, findings: &mut Vec<Finding>) {
 }
 
 fn leaks(set: &Dataset, held_out: &Dataset, findings: &mut Vec<Finding>) {
-    let of = |set: &Dataset| set.lines.iter().map(|line| near::grams(&line.lesson.question())).collect::<Vec<_>>();
-    let mut sets = of(held_out);
+    let mut sets = held_out.grams();
     let held = sets.len();
-    sets.extend(of(set));
+    sets.extend(set.grams());
     for pair in near::pairs(&sets, LEAK).into_iter().filter(|pair| pair.first < held && pair.second >= held) {
         let at = held_out.at(held_out.lines[pair.first].place);
         let text = format!("held-out {at} in other words (3-grams alike by {:.2})", pair.jaccard);

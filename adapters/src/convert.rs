@@ -21,7 +21,7 @@ use std::{
     str::FromStr,
 };
 
-pub(crate) const CONFIG: &str = "adapter_config.json";
+pub const CONFIG: &str = "adapter_config.json";
 pub const WEIGHTS: &str = "adapter_model.safetensors";
 /// PEFT writes about 1 KiB; listing every module of a large model by its full path stays below 100 KiB.
 pub(crate) const CONFIG_BYTES_MAX: u64 = 1 << 20;

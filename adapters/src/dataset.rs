@@ -5,6 +5,7 @@
 //!               └─▶ what could not be read, all of it, with file and line
 //! ```
 
+use crate::near;
 use contract::{
     ids::Lang,
     reply::Section,
@@ -98,6 +99,11 @@ impl Dataset {
         }
     }
 
+    /// Of each line's question, by which it is compared.
+    pub fn grams(&self) -> Vec<near::Grams> {
+        self.lines.iter().map(|line| near::grams(&line.lesson.question())).collect()
+    }
+
     /// `name.jsonl line 7`.
     pub fn at(&self, place: Place) -> impl fmt::Display {
         format!("{} line {}", file_name(&self.files[place.file]), place.line)
@@ -173,6 +179,11 @@ pub fn review_date(word: &str) -> Result<String, String> {
         None => is_year(word),
     };
     is_date.then(|| word.to_owned()).ok_or_else(|| format!("{word:?} is no year, such as 2026, nor 2026-03"))
+}
+
+/// What a line of a form is about: what stands before its colon.
+pub fn name(line: &str) -> &str {
+    line.split(['：', ':']).next().unwrap_or(line)
 }
 
 impl Lesson {

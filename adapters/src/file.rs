@@ -1,5 +1,6 @@
 //! The tools' one way to write a file: beside it as `.part`, synced, then renamed. It is there as a whole or not at all.
 
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fs::{self, File},
     io::{self, Write},
@@ -8,6 +9,17 @@ use std::{
 
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), String> {
     adapterctl::convert::replace(path, |file| file.write_all(bytes)).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+pub fn replace_json(path: &Path, value: &impl Serialize) -> Result<(), String> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|e| e.to_string())?;
+    text.push('\n');
+    replace(path, text.as_bytes())
+}
+
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// A folder as it should be, made beside and renamed; an old one makes room first. Not atomic, but never half written.

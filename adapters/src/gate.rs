@@ -16,6 +16,8 @@ mod weighed;
 use crate::{
     dataset::Lesson,
     evaluate::{batch::default_program, progress::Progress},
+    file,
+    package::{ADAPTER_FILE, convert},
     render::Renderer,
     train::Run,
     worker::Worker,
@@ -58,7 +60,7 @@ pub struct Exam<'a> {
     pub held_out: &'a [Lesson],
     /// Samples with which a box will try the adapter; not of the held-out ones, which stay here.
     pub golden: &'a [Lesson],
-    pub engine: &'a EngineArgs,
+    pub args: &'a ExamArgs,
 }
 
 /// What an examination found, and of what: another adapter, base or held-out set is another examination.
@@ -102,14 +104,14 @@ struct Sides {
 impl Exam<'_> {
     pub fn run(&self) -> Result<Gate, String> {
         let adapter_sha256 = sha256(self.adapter)?;
-        let asked = first_of_each(self.held_out, self.engine.samples_max);
+        let asked = first_of_each(self.held_out, self.args.samples_max);
         let own: Vec<&Lesson> = asked.iter().filter(|lesson| lesson.group() == self.group).copied().collect();
         if own.is_empty() {
             return Err(format!("no held-out sample is of {}: there is nothing to examine it with", self.group));
         }
         let consultation = own[0].consult().is_some();
         let sides = Sides { base: code("gate-base"), adapter: code("gate-adapter") };
-        let forms = if consultation { own.len().min(self.engine.forms_max) } else { 0 };
+        let forms = if consultation { own.len().min(self.args.forms_max) } else { 0 };
         let mut progress = Progress::begin("questions", 2 * asked.len() + 2 * forms);
         let mut worker = Worker::open(self.program, self.order(&sides, &adapter_sha256))?;
 
@@ -139,27 +141,12 @@ impl Exam<'_> {
     fn order(&self, sides: &Sides, adapter_sha256: &str) -> LlamaOrder {
         let path = self.adapter.to_owned();
         let adapter = AdapterFile { department: sides.adapter.clone(), path, sha256: adapter_sha256.to_owned() };
-        LlamaOrder { adapters: vec![adapter], bare: vec![sides.base.clone()], ..self.engine(self.renderer.format) }
+        LlamaOrder { adapters: vec![adapter], bare: vec![sides.base.clone()], ..self.engine() }
     }
 
-    fn engine(&self, prompt_format: PromptFormat) -> LlamaOrder {
-        LlamaOrder {
-            model: self.base_model.to_owned(),
-            model_sha256: self.base_sha256.to_owned(),
-            prompt_format,
-            adapters: Vec::new(),
-            bare: Vec::new(),
-            context_tokens: 4096,
-            contexts_max: 1,
-            jobs_max: 1,
-            branches: Branching::CausesFirst,
-            residency: Residency::Contexts,
-            memory_mb_max: None,
-            threads: self.engine.threads.unwrap_or_else(threads),
-            nice: 0,
-            gpu_layers: self.engine.gpu_layers,
-            devices: Vec::new(),
-        }
+    /// The base alone, for nobody yet.
+    fn engine(&self) -> LlamaOrder {
+        self.args.engine.order(self.base_model, self.base_sha256, self.renderer.format)
     }
 }
 
@@ -175,6 +162,13 @@ pub struct EngineArgs {
     /// Layers on a GPU, where there is one.
     #[arg(long, default_value_t = 999)]
     gpu_layers: u32,
+}
+
+/// How much is asked in an examination.
+#[derive(Args)]
+pub struct ExamArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Held-out samples of each department that are asked about, base and adapter each.
     #[arg(long, default_value_t = 16)]
     samples_max: usize,
@@ -187,6 +181,27 @@ impl EngineArgs {
     pub fn program(&self) -> PathBuf {
         self.program.clone().unwrap_or_else(default_program)
     }
+
+    /// The base model alone.
+    pub fn order(&self, base_model: &Path, base_sha256: &str, prompt_format: PromptFormat) -> LlamaOrder {
+        LlamaOrder {
+            model: base_model.to_owned(),
+            model_sha256: base_sha256.to_owned(),
+            prompt_format,
+            adapters: Vec::new(),
+            bare: Vec::new(),
+            context_tokens: 4096,
+            contexts_max: 1,
+            jobs_max: 1,
+            branches: Branching::CausesFirst,
+            residency: Residency::Contexts,
+            memory_mb_max: None,
+            threads: self.threads.unwrap_or_else(threads),
+            nice: 0,
+            gpu_layers: self.gpu_layers,
+            devices: Vec::new(),
+        }
+    }
 }
 
 /// Examines a trained adapter against its base on the held-out samples: gate.json, a table, gate.html.
@@ -197,12 +212,14 @@ pub struct GateArgs {
     /// The training's output_dir.
     run: PathBuf,
     #[command(flatten)]
-    engine: EngineArgs,
+    exam: ExamArgs,
 }
 
 impl GateArgs {
     pub fn run(&self) -> Result<ExitCode, String> {
-        let gate = examine(&self.run, &self.engine)?;
+        let settings = Run::read(&self.run)?.settings;
+        convert(&self.run.join("peft"), &settings.base_model, &self.run.join(ADAPTER_FILE))?;
+        let gate = examine(&self.run, &self.exam)?;
         print!("{}", table::table(&gate));
         Ok(if gate.evaluation.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -211,47 +228,28 @@ impl GateArgs {
 /// Cases of the validation part that go to the boxes.
 const GOLDEN: usize = 3;
 
-/// The adapter in a training's folder; what comes out is kept there.
-pub fn examine(run: &Path, engine: &EngineArgs) -> Result<Gate, String> {
+/// The adapter in a training's folder, converted; what comes out is kept there.
+pub fn examine(run: &Path, args: &ExamArgs) -> Result<Gate, String> {
     let settings = Run::read(run)?.settings;
     let renderer = Renderer::new(settings.prompt_format, settings.form_path.as_deref())?;
-    let adapter = run.join("adapter.gguf");
-    crate::package::convert(&run.join("peft"), &settings.base_model, &adapter)?;
     let held_out = Run::part(run, "held-out")?;
     let mut golden = Run::part(run, "validation")?;
     golden.retain(|lesson| lesson.group() == settings.group() && lesson.consult().is_some());
     golden.truncate(GOLDEN);
     let gate = Exam {
-        program: &engine.program(),
+        program: &args.engine.program(),
         base_model: &settings.base_model,
         base_sha256: &sha256(&settings.base_model)?,
-        adapter: &adapter,
+        adapter: &run.join(ADAPTER_FILE),
         renderer: &renderer,
         group: settings.group(),
         held_out: &held_out,
         golden: &golden,
-        engine,
+        args,
     }
     .run()?;
     keep(&gate, run)?;
     Ok(gate)
-}
-
-/// An engine with the base model alone, for what needs its tokenizer.
-pub fn engine_order(base_model: &Path, engine: &EngineArgs) -> Result<LlamaOrder, String> {
-    let renderer = Renderer { format: PromptFormat::Plain, form: None };
-    let exam = Exam {
-        program: &engine.program(),
-        base_model,
-        base_sha256: &sha256(base_model)?,
-        adapter: Path::new(""),
-        renderer: &renderer,
-        group: "",
-        held_out: &[],
-        golden: &[],
-        engine,
-    };
-    Ok(exam.engine(PromptFormat::Plain))
 }
 
 /// So many of each department at most: a large set costs no more than it must.
@@ -266,7 +264,7 @@ fn first_of_each(lessons: &[Lesson], most: usize) -> Vec<&Lesson> {
 }
 
 pub fn root(lessons: &[Lesson]) -> String {
-    crate::merkle::hex(&crate::merkle::root(lessons.iter().map(Lesson::sha256)))
+    engine::hex(&crate::merkle::root(lessons.iter().map(Lesson::sha256)))
 }
 
 pub fn sha256(path: &Path) -> Result<String, String> {
@@ -288,16 +286,12 @@ fn threads() -> u32 {
 
 /// Writes `gate.json` and `gate.html` into a folder.
 pub fn keep(gate: &Gate, folder: &Path) -> Result<(), String> {
-    let mut json = serde_json::to_string_pretty(gate).map_err(|e| e.to_string())?;
-    json.push('\n');
-    crate::file::replace(&folder.join("gate.json"), json.as_bytes())?;
-    crate::file::replace(&folder.join("gate.html"), page::page(gate).into_string().as_bytes())
+    file::replace_json(&folder.join("gate.json"), gate)?;
+    file::replace(&folder.join("gate.html"), page::page(gate).into_string().as_bytes())
 }
 
 pub fn read(folder: &Path) -> Result<Gate, String> {
-    let path: PathBuf = folder.join("gate.json");
-    let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+    file::read_json(&folder.join("gate.json"))
 }
 
 type ByGroup<T> = BTreeMap<String, T>;

@@ -8,6 +8,8 @@
 mod calibrate;
 mod check;
 mod dataset;
+#[cfg(test)]
+mod dice;
 mod evaluate;
 mod feedback;
 mod file;

@@ -27,10 +27,6 @@ fn subtree(leaves: &[Hash]) -> Hash {
     }
 }
 
-pub fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

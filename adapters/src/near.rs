@@ -8,9 +8,14 @@ use std::collections::HashMap;
 /// Grams in ascending order of their hash, each once.
 pub type Grams = Vec<u64>;
 
+/// Letters and digits alone, in lower case: 急性 心肌梗死 and 急性心肌梗死 are one.
+pub fn plain(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
+}
+
 /// Blanks, punctuation and case tell no two questions apart. A text of fewer than three characters is one gram.
 pub fn grams(text: &str) -> Grams {
-    let letters: Vec<char> = text.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect();
+    let letters: Vec<char> = plain(text).chars().collect();
     // Three characters of 21 bits each: no hash, so no collision.
     let pack = |gram: &[char]| gram.iter().fold(0, |packed, c| packed << 21 | u64::from(u32::from(*c)));
     let mut grams: Grams = match letters.len() {
@@ -83,17 +88,13 @@ mod tests {
     /// Thousands of texts over a small alphabet, where many are alike: the shortcut finds what all pairs give.
     #[test]
     fn the_shortcut_finds_every_pair_that_all_pairs_would() {
-        let mut state = 7u64;
-        let mut dice = move |sides: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) % sides
-        };
+        let mut dice = crate::dice::dice(7);
         for round in 0..30 {
             let mut texts: Vec<String> = Vec::new();
             for _ in 0..60 {
                 let mut text: String = match texts.is_empty() || dice(2) == 0 {
                     true => (0..dice(40)).map(|_| char::from(b'a' + dice(6) as u8)).collect(),
-                    false => texts[dice(texts.len() as u64) as usize].clone(),
+                    false => texts[dice(texts.len())].clone(),
                 };
                 text.push(char::from(b'a' + dice(6) as u8));
                 texts.push(text);

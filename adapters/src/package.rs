@@ -62,8 +62,7 @@ impl ApprovalArgs {
     }
 }
 
-const ADAPTER_FILE: &str = "adapter.gguf";
-const PEFT_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+pub const ADAPTER_FILE: &str = "adapter.gguf";
 
 impl Package {
     pub fn run(&self) -> Result<(), String> {
@@ -77,7 +76,7 @@ pub fn package(run: &Path, out: &Path, approval: &ApprovalArgs) -> Result<(), St
     let settings = &made.settings;
     let gate = gate::read(run).map_err(|e| format!("no examination: {e}; adapterctl gate makes one"))?;
     let adapter = run.join(ADAPTER_FILE);
-    convert(&run.join("peft"), &settings.base_model, &adapter)?;
+    let converted = convert(&run.join("peft"), &settings.base_model, &adapter)?;
     let held_out = gate::root(&Run::part(run, "held-out")?);
     let (sha, base_sha) = (sha256(&adapter)?, sha256(&settings.base_model)?);
     for (what, examined, now) in [
@@ -102,34 +101,34 @@ pub fn package(run: &Path, out: &Path, approval: &ApprovalArgs) -> Result<(), St
             ));
         }
     };
-    let manifest = manifest(run, &made, gate, &adapter, approvals)?;
+    let manifest = manifest(run, &made, gate, converted, approvals)?;
     file::replace_folder(out, |folder| {
         let copy = |from: PathBuf, to: PathBuf| fs::copy(&from, to).map_err(|e| format!("{}: {e}", from.display()));
         copy(adapter.clone(), folder.join(ADAPTER_FILE))?;
         copy(run.join("gate.html"), folder.join("gate.html"))?;
         fs::create_dir(folder.join("peft")).map_err(|e| e.to_string())?;
-        for name in PEFT_FILES {
+        for name in [convert::CONFIG, convert::WEIGHTS] {
             copy(run.join("peft").join(name), folder.join("peft").join(name))?;
         }
         if let Some(made) = &manifest.made {
             file::replace(&folder.join("README.md"), card::card(&manifest, made).as_bytes())?;
         }
-        write(&folder.join("manifest.json"), &manifest)
+        file::replace_json(&folder.join("manifest.json"), &manifest)
     })?;
     println!("{}: {} of {}, {}", out.display(), manifest.id, manifest.department, manifest.sha256);
     Ok(())
 }
 
+/// The examination is of this adapter, base and held-out set: its hashes are theirs.
 fn manifest(
     run: &Path,
     made: &Run,
     gate: gate::Gate,
-    adapter: &Path,
+    converted: Converted,
     approvals: Vec<Approval>,
 ) -> Result<AdapterManifest, String> {
     let settings = &made.settings;
     let trained = trained(run, made)?;
-    let converted = convert(&run.join("peft"), &settings.base_model, adapter)?;
     let header = header(&settings.base_model)?;
     let tokenizer = header.tokenizer_sha256(&settings.base_model);
     Ok(AdapterManifest {
@@ -138,7 +137,7 @@ fn manifest(
         version: settings.adapter_version.clone(),
         department: Department::new(settings.group()).ok_or("the department or task is no code")?,
         file: ADAPTER_FILE.to_owned(),
-        sha256: sha256(adapter)?,
+        sha256: gate.adapter_sha256,
         base_sha256: gate.base_sha256,
         rank: converted.rank,
         alpha: converted.alpha,
@@ -162,7 +161,7 @@ fn manifest(
             dataset: made.dataset.clone(),
             trained_root: trained.root,
             held_out_root: gate.held_out_root,
-            peft_sha256: sha256(&run.join("peft").join(PEFT_FILES[1]))?,
+            peft_sha256: sha256(&run.join("peft").join(convert::WEIGHTS))?,
             evaluation: gate.evaluation,
             golden: gate.golden,
             approvals,
@@ -191,8 +190,7 @@ fn trained(run: &Path, made: &Run) -> Result<Trained, String> {
         return Ok(Trained { samples, covers: None, licenses: BTreeSet::new(), root: None, reviewed: false });
     }
     let fault = |e: String| format!("{}: {e}", path.display());
-    let text = fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
-    let ids: BTreeSet<String> = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    let ids: BTreeSet<String> = file::read_json(&path)?;
     let mut lessons = Run::part(run, "train")?;
     lessons.retain(|lesson| lesson.group() == group && ids.contains(lesson.id()));
     if lessons.len() != ids.len() || ids.is_empty() {
@@ -227,12 +225,6 @@ pub fn convert(peft: &Path, base: &Path, out: &Path) -> Result<Converted, String
 
 fn header(base: &Path) -> Result<Header, String> {
     Header::read(base).map_err(|e| format!("{}: {}", base.display(), engine::chain(&e)))
-}
-
-pub fn write(path: &Path, manifest: &AdapterManifest) -> Result<(), String> {
-    let mut text = serde_json::to_string_pretty(manifest).map_err(|e| e.to_string())?;
-    text.push('\n');
-    file::replace(path, text.as_bytes())
 }
 
 #[cfg(test)]

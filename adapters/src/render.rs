@@ -4,7 +4,10 @@
 //! rendered once per branch, rotated, and every section is seen directly behind the causes once. Another task's
 //! sections follow each other as its form has them, in one text.
 
-use crate::dataset::{Dataset, Lesson};
+use crate::{
+    dataset::{Dataset, Lesson},
+    file,
+};
 use contract::{
     ids::Lang,
     reply::Section,
@@ -63,11 +66,8 @@ pub fn print(samples: &Path, format: PromptFormat, form: Option<&Path>, pairs: b
 
 impl Renderer {
     pub fn new(format: PromptFormat, form: Option<&Path>) -> Result<Self, String> {
-        let form = form.map(|path| {
-            let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-            serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
-        });
-        Ok(Self { format, form: form.transpose()? })
+        let form = form.map(file::read_json).transpose()?;
+        Ok(Self { format, form })
     }
 
     pub fn fingerprint(&self) -> String {

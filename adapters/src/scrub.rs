@@ -169,11 +169,7 @@ mod tests {
             "名叫李四",
             "12/3/2025",
         ];
-        let mut state = 11u64;
-        let mut dice = |sides: usize| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize % sides
-        };
+        let mut dice = crate::dice::dice(11);
         for round in 0..20_000 {
             let text: String = (0..1 + dice(6)).map(|_| pieces[dice(pieces.len())]).collect();
             let (clean, _) = scrubbed(&vec![text.clone()]).expect("text stays text");

@@ -139,10 +139,8 @@ fn public(key: &str) -> Result<minisign_verify::PublicKey, String> {
 fn whole(package: &Path, manifest: &[u8]) -> Result<AdapterManifest, String> {
     let fault = |what: String| format!("{}: {what}", package.display());
     let manifest: AdapterManifest = serde_json::from_slice(manifest).map_err(|e| fault(format!("{MANIFEST}: {e}")))?;
-    if Path::new(&manifest.file).file_name().is_none_or(|name| name != manifest.file.as_str()) {
-        return Err(fault(format!("{MANIFEST}: file is not a plain file name: {:?}", manifest.file)));
-    }
-    let mut files = vec![(package.join(&manifest.file), &manifest.sha256)];
+    let path = package.join(manifest.file_name().map_err(|what| fault(format!("{MANIFEST}: {what}")))?);
+    let mut files = vec![(path.clone(), &manifest.sha256)];
     if let Some(made) = &manifest.made {
         files.push((package.join("peft").join(convert::WEIGHTS), &made.peft_sha256));
     }
@@ -152,7 +150,6 @@ fn whole(package: &Path, manifest: &[u8]) -> Result<AdapterManifest, String> {
             return Err(fault(format!("{} has SHA-256 {found}, the manifest says {said}", path.display())));
         }
     }
-    let path = package.join(&manifest.file);
     let header = Header::read(&path).map_err(|e| format!("{}: {}", path.display(), engine::chain(&e)))?;
     let architecture = manifest.made.as_ref().map(|made| made.architecture.as_str());
     let is_adapter = header.text("general.type") == Some("adapter") && header.text("adapter.type") == Some("lora");

@@ -10,7 +10,7 @@
 use crate::{
     check::LEAK,
     dataset::{Dataset, Line},
-    merkle, near,
+    near,
 };
 use clap::Args;
 use contract::sample::SampleVerdict;
@@ -84,13 +84,13 @@ impl Lock {
     }
 
     fn holds(&self, line: &Line) -> bool {
-        self.held_out.get(line.lesson.group()).is_some_and(|of| of.contains(&merkle::hex(&line.sha256)))
+        self.held_out.get(line.lesson.group()).is_some_and(|of| of.contains(&engine::hex(&line.sha256)))
     }
 
     /// Those that are in no line of the set: changed, or gone.
     fn missing(&self, set: &Dataset) -> Vec<(&str, &str)> {
         let there: BTreeSet<(&str, String)> =
-            set.lines.iter().map(|line| (line.lesson.group(), merkle::hex(&line.sha256))).collect();
+            set.lines.iter().map(|line| (line.lesson.group(), engine::hex(&line.sha256))).collect();
         let all = self.held_out.iter().flat_map(|(group, of)| of.iter().map(|hash| (group.as_str(), hash.as_str())));
         all.filter(|(group, hash)| !there.contains(&(*group, hash.to_string()))).collect()
     }
@@ -157,7 +157,7 @@ pub fn split(set: &Dataset, lock: &Lock, held_out: f64, validation: f64) -> Resu
     let mut lock = Lock::empty();
     for at in &parts.held_out {
         let line = &set.lines[*at];
-        lock.held_out.entry(line.lesson.group().to_owned()).or_default().insert(merkle::hex(&line.sha256));
+        lock.held_out.entry(line.lesson.group().to_owned()).or_default().insert(engine::hex(&line.sha256));
     }
     Ok((parts, lock))
 }
@@ -169,7 +169,7 @@ fn order(line: &Line) -> [u8; 32] {
 
 /// Lines that are alike, and those that are like them, and so on. A line that is like no other is alone.
 fn clusters(set: &Dataset) -> Vec<Vec<usize>> {
-    let grams: Vec<near::Grams> = set.lines.iter().map(|line| near::grams(&line.lesson.question())).collect();
+    let grams = set.grams();
     let mut parent: Vec<usize> = (0..set.lines.len()).collect();
     fn top(parent: &mut [usize], mut at: usize) -> usize {
         while parent[at] != at {
@@ -216,9 +216,7 @@ pub fn write(set: &Dataset, parts: &Parts, out: &Path) -> Result<(), String> {
 }
 
 pub fn keep(path: &Path, lock: &Lock) -> Result<(), String> {
-    let mut text = serde_json::to_string_pretty(lock).map_err(|e| e.to_string())?;
-    text.push('\n');
-    crate::file::replace(path, text.as_bytes())
+    crate::file::replace_json(path, lock)
 }
 
 pub fn table(set: &Dataset, parts: &Parts) -> String {
@@ -254,11 +252,7 @@ mod tests {
 
     /// Words that share nothing but by design: every third is a near-duplicate of the one before.
     fn rows(seed: usize, n: usize) -> Vec<(&'static str, String)> {
-        let mut state = seed as u64 + 1;
-        let mut dice = move |sides: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) % sides
-        };
+        let mut dice = crate::dice::dice(seed as u64 + 1);
         let mut rows: Vec<(&str, String)> = Vec::new();
         for at in 0..n {
             let department = ["internal", "obstetrics", "surgery"][at % 7 % 3];

@@ -51,7 +51,7 @@ pub struct Train {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    engine: gate::EngineArgs,
+    exam: gate::ExamArgs,
     #[command(flatten)]
     approval: package::ApprovalArgs,
 }
@@ -102,7 +102,8 @@ impl Train {
         }
         keep_settings(&settings, &metadata, run)?;
         let texts = [&train[..], &validation[..]].concat();
-        let lengths = length::of(&set, &texts, &renderer, &settings.base_model, &self.engine, settings.max_seq_length)?;
+        let lengths =
+            length::of(&set, &texts, &renderer, &settings.base_model, &self.exam.engine, settings.max_seq_length)?;
         println!("longest text: {} tokens of {}", lengths.longest, settings.max_seq_length);
         if !lengths.findings.is_empty() {
             return Err(format!("max_seq_length would cut samples:\n{}", lengths.told()));
@@ -119,11 +120,11 @@ impl Train {
         train_py(&python, run, self.restart)?;
 
         step("convert");
-        let converted = package::convert(&run.join("peft"), &settings.base_model, &run.join("adapter.gguf"))?;
+        let converted = package::convert(&run.join("peft"), &settings.base_model, &run.join(package::ADAPTER_FILE))?;
         println!("{} tensors, rank {}, {}", converted.tensors, converted.rank, converted.target_modules.join(", "));
 
         step("examine");
-        let gate = gate::examine(run, &self.engine)?;
+        let gate = gate::examine(run, &self.exam)?;
         print!("{}", gate::table::table(&gate));
         println!("{}", run.join("gate.html").display());
 
@@ -166,9 +167,7 @@ fn write_rows(renderer: &Renderer, lines: &[&Line], pairs: bool, path: &Path) ->
 /// For train.py and for the steps behind it, which may be run again by themselves.
 fn keep_settings(settings: &Settings, metadata: &Metadata, run: &Path) -> Result<(), String> {
     let kept = Run { settings: settings.clone(), dataset: metadata.name.clone(), review: metadata.review };
-    let mut text = serde_json::to_string_pretty(&kept).map_err(|e| e.to_string())?;
-    text.push('\n');
-    file::replace(&run.join("settings.json"), text.as_bytes())
+    file::replace_json(&run.join("settings.json"), &kept)
 }
 
 /// `settings.json` of a training's folder.

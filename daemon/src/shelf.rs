@@ -57,11 +57,7 @@ fn manifest(folder: &Path, trusted: &Trusted) -> Result<(AdapterManifest, PathBu
     let signature = read(&format!("manifest.json{SIGNATURE}"))?;
     trusted.check(text.as_bytes(), &signature).map_err(|fault| format!("manifest.json: {fault}"))?;
     let manifest: AdapterManifest = serde_json::from_str(&text).map_err(|e| format!("manifest.json: {e}"))?;
-    // A file name only: a manifest must not point out of its folder.
-    if Path::new(&manifest.file).file_name().is_none_or(|name| name != manifest.file.as_str()) {
-        return Err(format!("manifest.json: file is not a plain file name: {:?}", manifest.file));
-    }
-    let file = folder.join(&manifest.file);
+    let file = folder.join(manifest.file_name().map_err(|fault| format!("manifest.json: {fault}"))?);
     match engine::file_sha256(&file) {
         Ok(found) if found == manifest.sha256 => Ok((manifest, file)),
         Ok(found) => Err(format!("{} has SHA-256 {found}, its manifest says {}", manifest.file, manifest.sha256)),

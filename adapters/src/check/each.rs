@@ -2,8 +2,9 @@
 
 use super::{Finding, Kind};
 use crate::{
-    dataset::{Lesson, Line},
+    dataset::{Lesson, Line, name},
     metadata::{Metadata, ReviewPlan},
+    near::plain,
     scrub,
 };
 use contract::{
@@ -55,7 +56,7 @@ fn consult(sample: &Sample, fault: &mut dyn FnMut(Kind, String)) {
         fault(Kind::BrokenForm, format!("{pointer}: {what}"));
     }
     let said = |section| sample.completion.lines(section).iter().filter(|line| !form::is_nothing(line));
-    let names = |section| said(section).map(|line| name(line)).collect::<Vec<_>>();
+    let names = |section| said(section).map(|line| plain(name(line))).collect::<Vec<_>>();
     let causes = names(Section::PossibleCauses);
     let exclusions = names(Section::CannotExclude);
     if exclusions.is_empty() {
@@ -78,12 +79,6 @@ fn consult(sample: &Sample, fault: &mut dyn FnMut(Kind, String)) {
             fault(Kind::BrokenForm, format!("{section:?}: {:?} has no reason behind a colon", short(line)));
         }
     }
-}
-
-/// What stands before the colon, as it is compared: 急性 心肌梗死 and 急性心肌梗死 are one.
-fn name(line: &str) -> String {
-    let name = line.split(['：', ':']).next().unwrap_or(line);
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn short(line: &str) -> String {

@@ -4,7 +4,7 @@
 use super::{Finding, Kind};
 use crate::{
     dataset::{Dataset, Line},
-    gate::{EngineArgs, engine_order},
+    gate::{EngineArgs, sha256},
     render::{Asked, Renderer},
     worker::Worker,
 };
@@ -33,7 +33,8 @@ pub fn of(
     tokens_max: u32,
 ) -> Result<Lengths, String> {
     let nobody = Department::new("count").expect("a code");
-    let order = LlamaOrder { bare: vec![nobody.clone()], ..engine_order(base_model, engine)? };
+    let order =
+        LlamaOrder { bare: vec![nobody.clone()], ..engine.order(base_model, &sha256(base_model)?, renderer.format) };
     let mut worker = Worker::open(&engine.program(), order)?;
     let mut lengths = Lengths { longest: 0, findings: Vec::new() };
     for line in lines {

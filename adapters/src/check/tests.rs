@@ -156,11 +156,7 @@ fn the_demonstration_set_may_be_taught() {
 #[test]
 fn no_line_panics_and_none_passes_unread() {
     let whole = sample(1, "干活时胸口发紧").to_string();
-    let mut state = 1u64;
-    let mut dice = |sides: usize| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) as usize % sides
-    };
+    let mut dice = crate::dice::dice(1);
     let mut lines = Vec::new();
     for _ in 0..24_000 {
         let mut bytes = whole.clone().into_bytes();

@@ -150,7 +150,7 @@ fn refuse(faults: Vec<String>) -> Result<(), String> {
 /// A short name of what the second physician was shown: 16 hexadecimal digits.
 pub fn text_seen(sample: &Sample) -> String {
     let shown = serde_json::to_vec(&(&sample.case, &sample.completion, &sample.rejected)).expect("a sample is JSON");
-    Sha256::digest(shown)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    engine::hex(&Sha256::digest(shown)[..8])
 }
 
 #[cfg(test)]

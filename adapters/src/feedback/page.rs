@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 pub fn page(samples: &[Sample]) -> Markup {
     let data = inert(&json!({"samples": samples.iter().map(shown).collect::<Vec<_>>()}));
-    let nonce: String = Sha256::digest(&data).iter().map(|byte| format!("{byte:02x}")).collect();
+    let nonce = engine::hex(&Sha256::digest(&data));
     let script = format!("; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'");
     let body = html! {
         header {

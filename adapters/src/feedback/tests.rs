@@ -407,11 +407,7 @@ fn sort(exported: &[(u64, Value)], decisions: &[Value], accepted_max: u8) -> Res
 #[test]
 fn every_line_has_one_fate_and_is_where_that_says() {
     for seed in 0..1000u64 {
-        let mut state = seed;
-        let mut dice = |sides: usize| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize % sides
-        };
+        let mut dice = crate::dice::dice(seed);
         let verdicts = ["accepted", "edited", "rejected", "unreviewed"];
         let causes = ["肌肉痛：按压痛", "肋软骨炎：压痛", "心绞痛：劳累诱发", "心绞痛：患者张三3月5日来过"];
         let mut exported = Vec::new();

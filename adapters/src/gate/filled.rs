@@ -1,6 +1,7 @@
 //! What base and adapter write by themselves, as on the box: form by form, with its bounds and its choice of tokens.
 
 use super::*;
+use crate::{dataset::name, near::plain};
 use contract::{case::PregnancyStatus, ids::RequestId, reply::Section, sample::Sample};
 use engine::{form::is_nothing, protocol::FillOrder};
 
@@ -31,7 +32,7 @@ pub fn measures(exam: &Exam, own: &[&Lesson], adapter_sha256: &str, progress: &m
         path: exam.adapter.to_owned(),
         sha256: adapter_sha256.to_owned(),
     };
-    let engine = exam.engine(exam.renderer.format);
+    let engine = exam.engine();
     let bare = LlamaOrder { bare: vec![department.clone()], ..engine.clone() };
     let base = fill(exam, bare, &samples, progress)?;
     let adapter = fill(exam, LlamaOrder { adapters: vec![file], ..engine }, &samples, progress)?;
@@ -122,7 +123,7 @@ impl Form {
     fn names(&self, condition: &str) -> bool {
         let of = |section: &Section| [Section::PossibleCauses, Section::CannotExclude].contains(section);
         self.lines.iter().filter(|(section, _)| of(section)).any(|(_, line)| {
-            let name = plain(line.split(['：', ':']).next().unwrap_or(line));
+            let name = plain(name(line));
             plain(line).contains(condition) || (name.chars().count() >= 3 && condition.contains(&name))
         })
     }
@@ -134,11 +135,7 @@ impl Form {
 
 fn exclusions(sample: &Sample) -> Vec<String> {
     let names = sample.completion.exclusions.iter().filter(|line| !is_nothing(line));
-    names.map(|line| plain(line.split(['：', ':']).next().unwrap_or(line))).collect()
-}
-
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    names.map(|line| plain(name(line))).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What base and adapter think of given answers: the reference's likelihood, the right causes among three, the department.
 
 use super::*;
-use crate::{render::Asked, worker::Worker};
+use crate::{dataset::name, render::Asked, worker::Worker};
 use contract::sample::Sample;
 use engine::{
     form::FIRST,
@@ -131,9 +131,7 @@ fn is_most(weights: &[Weight], right: usize) -> bool {
 /// The sample's own causes and those of two others of its department and language with another first cause: chosen by a
 /// hash, so that base and adapter, and this adapter and the next, are asked the same.
 fn three(exam: &Exam, sample: &Sample) -> Vec<Vec<String>> {
-    let first = |sample: &Sample| {
-        sample.completion.causes.first().map(|line| line.split(['：', ':']).next().unwrap_or_default().to_owned())
-    };
+    let first = |sample: &Sample| sample.completion.causes.first().map(|line| name(line).to_owned());
     let mut others: Vec<&Sample> = exam.held_out.iter().filter_map(Lesson::consult).collect();
     others.retain(|it| it.department == sample.department && it.lang == sample.lang && first(it) != first(sample));
     others.sort_by_key(|it| Sha256::digest(format!("{} {}", sample.id, it.id)));
@@ -178,7 +176,7 @@ mod tests {
         (one(base), one(adapter))
     }
 
-    fn exam<'a>(engine: &'a EngineArgs, renderer: &'a Renderer) -> Exam<'a> {
+    fn exam<'a>(args: &'a ExamArgs, renderer: &'a Renderer) -> Exam<'a> {
         let (program, base_model, adapter) = (Path::new("p"), Path::new("b"), Path::new("a"));
         Exam {
             program,
@@ -189,16 +187,17 @@ mod tests {
             group: "internal",
             held_out: &[],
             golden: &[],
-            engine,
+            args,
         }
     }
 
     /// The goals at their very edges: five percent less at home, two percent more elsewhere.
     #[test]
     fn an_adapter_must_gain_at_home_and_may_hardly_lose_elsewhere() {
-        let engine = EngineArgs { program: None, threads: None, gpu_layers: 0, samples_max: 0, forms_max: 0 };
+        let engine = EngineArgs { program: None, threads: None, gpu_layers: 0 };
+        let args = ExamArgs { engine, samples_max: 0, forms_max: 0 };
         let renderer = Renderer { format: PromptFormat::Plain, form: None };
-        let exam = exam(&engine, &renderer);
+        let exam = exam(&args, &renderer);
         for (group, base, adapter, met) in [
             ("internal", -40.0, -37.9, true),
             ("internal", -40.0, -38.1, false),

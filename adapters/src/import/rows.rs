@@ -135,7 +135,7 @@ fn turns(messages: Value) -> Result<(String, String), String> {
 
 fn id(question: &str, answer: &str) -> String {
     let hash = Sha256::digest([question, answer].join("\0"));
-    let digits: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = engine::hex(&hash[..8]);
     format!("row-{digits}")
 }
 

@@ -227,11 +227,7 @@ mod tests {
             "Workup: ",
             ". ",
         ];
-        let mut state = 5u64;
-        let mut dice = |sides: usize| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize % sides
-        };
+        let mut dice = crate::dice::dice(5);
         for _ in 0..20_000 {
             let text: String = (0..dice(14)).map(|_| pieces[dice(pieces.len())]).collect();
             let read = read(&text, Lang::Zh);

@@ -282,11 +282,7 @@ fn nothing_is_masked_but_on_demand_and_the_id_stays() {
 /// Rows of all kinds, good and bad: each is in the file, or named.
 #[test]
 fn every_row_is_accounted_for() {
-    let mut state = 3u64;
-    let mut dice = |sides: usize| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) as usize % sides
-    };
+    let mut dice = crate::dice::dice(3);
     for round in 0..200 {
         let mut text = String::new();
         for _ in 0..dice(30) {

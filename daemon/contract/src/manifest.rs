@@ -49,6 +49,14 @@ pub struct AdapterManifest {
     pub made: Option<Made>,
 }
 
+impl AdapterManifest {
+    /// `file`, if it is a name and no path: a manifest must not point out of its folder.
+    pub fn file_name(&self) -> Result<&str, String> {
+        let plain = std::path::Path::new(&self.file).file_name().is_some_and(|name| name == self.file.as_str());
+        plain.then_some(&*self.file).ok_or_else(|| format!("file is not a plain file name: {:?}", self.file))
+    }
+}
+
 /// What whoever trusts an adapter wants to know, written by the tools from the data and not typed in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! One number for form and prompt together, so that an adapter and a box can see whether they mean the same.
 
-use crate::prompt::{self, PromptFormat};
+use crate::prompt::{self, PromptFormat, Segment};
 use contract::{ids::Lang, reply::Section};
 use sha2::{Digest, Sha256};
 
@@ -8,28 +8,30 @@ use sha2::{Digest, Sha256};
 /// of a whole rendered text in each language, so that no change of wording or format can go unseen.
 pub fn of(format: PromptFormat) -> String {
     let case: contract::case::Case = serde_json::from_str(FULL_CASE).expect("the constant case is tested");
-    let mut hash = Sha256::new();
-    for lang in [Lang::Zh, Lang::En] {
+    of_texts(|lang| {
         let given = prompt::prefix(format, "internal", lang).into_iter().chain(prompt::case(format, &case, lang));
-        given.for_each(|segment| hash.update(segment.text));
-        for section in Section::ALL {
-            hash.update(prompt::section_header(section, lang).text);
-            hash.update(prompt::section_body(&["a", "b"]).text);
-        }
-    }
-    crate::hex(&hash.finalize())
+        given
+            .chain(Section::ALL.into_iter().flat_map(|section| written(prompt::section_header(section, lang))))
+            .collect()
+    })
 }
 
 /// The same of another task's form.
 pub fn of_task(format: PromptFormat, form: &prompt::TaskForm) -> String {
+    of_texts(|lang| {
+        let given = prompt::task(format, form, "a b", lang).into_iter();
+        given.chain(form.sections.iter().flat_map(|section| written(prompt::task_header(section, lang)))).collect()
+    })
+}
+
+/// A section under its header.
+fn written(header: Segment) -> [Segment; 2] {
+    [header, prompt::section_body(&["a", "b"])]
+}
+
+fn of_texts(texts: impl Fn(Lang) -> Vec<Segment>) -> String {
     let mut hash = Sha256::new();
-    for lang in [Lang::Zh, Lang::En] {
-        prompt::task(format, form, "a b", lang).into_iter().for_each(|segment| hash.update(segment.text));
-        for section in &form.sections {
-            hash.update(prompt::task_header(section, lang).text);
-            hash.update(prompt::section_body(&["a", "b"]).text);
-        }
-    }
+    [Lang::Zh, Lang::En].into_iter().flat_map(texts).for_each(|segment| hash.update(segment.text));
     crate::hex(&hash.finalize())
 }
 

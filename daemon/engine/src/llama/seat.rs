@@ -114,20 +114,8 @@ impl<'m> Seat<'m> {
         shape: &Shape,
         few_cost_more: bool,
     ) -> Result<Self, llama_cpp_2::LlamaContextLoadError> {
-        let threads = i32::try_from(order.threads).unwrap_or(1).max(1);
         let Context { chunk, sequences, .. } = shape.context();
-        let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(order.context_tokens))
-            .with_n_batch(chunk)
-            .with_n_ubatch(chunk)
-            .with_n_seq_max(sequences)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads)
-            // Without a unified cache a partial copy between sequences ends the process.
-            .with_kv_unified(true)
-            // A sliding window that forgets could not be rolled back to the case.
-            .with_swa_full(true);
-        let context = model.new_context(backend, params)?;
+        let context = model.new_context(backend, params(order, order.context_tokens, chunk, sequences))?;
         let parked = 2 * groups.len() as i32;
         let spare = parked + (SEQUENCES as u32 * shape.jobs_open()) as i32;
         let chunk = chunk as usize;
@@ -563,6 +551,22 @@ impl<'m> Seat<'m> {
     fn clear(&mut self, sequence: i32, from: i32) {
         let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), u32::try_from(from).ok(), None);
     }
+}
+
+/// Of every context.
+pub(super) fn params(order: &LlamaOrder, cells: u32, chunk: u32, sequences: u32) -> LlamaContextParams {
+    let threads = i32::try_from(order.threads).unwrap_or(1).max(1);
+    LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(cells))
+        .with_n_batch(chunk)
+        .with_n_ubatch(chunk)
+        .with_n_seq_max(sequences)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        // Without a unified cache a partial copy between sequences ends the process.
+        .with_kv_unified(true)
+        // A sliding window that forgets could not be rolled back to the case.
+        .with_swa_full(true)
 }
 
 /// Segment by segment, as in training.

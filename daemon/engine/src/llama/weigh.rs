@@ -6,17 +6,12 @@
 
 use super::{
     logits,
-    seat::{Group, tokens},
+    seat::{Group, params, tokens},
 };
 use crate::protocol::*;
 use llama_cpp_2::{
-    context::{LlamaContext, params::LlamaContextParams},
-    llama_backend::LlamaBackend,
-    llama_batch::LlamaBatch,
-    model::LlamaModel,
-    token::LlamaToken,
+    context::LlamaContext, llama_backend::LlamaBackend, llama_batch::LlamaBatch, model::LlamaModel, token::LlamaToken,
 };
-use std::num::NonZeroU32;
 
 /// Tokens of a batch. A row of logits is kept for each: 64 MiB with a vocabulary of a quarter of a million.
 const CHUNK: usize = 64;
@@ -38,16 +33,7 @@ impl<'m> Scales<'m> {
         model: &'m LlamaModel,
         group: &mut Group,
     ) -> Result<Self, FillFault> {
-        let threads = i32::try_from(order.threads).unwrap_or(1).max(1);
-        let params = LlamaContextParams::default()
-            .with_n_ctx(NonZeroU32::new(CELLS))
-            .with_n_batch(CHUNK as u32)
-            .with_n_ubatch(CHUNK as u32)
-            .with_n_seq_max(2)
-            .with_n_threads(threads)
-            .with_n_threads_batch(threads)
-            .with_kv_unified(true) // see seat.rs
-            .with_swa_full(true);
+        let params = params(order, CELLS, CHUNK as u32, 2);
         let mut context = model.new_context(backend, params).map_err(|_| FillFault::Decode)?;
         group.set(&mut context, true)?;
         Ok(Self { model, context, batch: LlamaBatch::new(CHUNK, 2), cells: CELLS as usize })
